@@ -1,0 +1,17 @@
+"""chatd: a chat server for telnet, nc and whatever speaks TCP.
+
+The layers, each importing only those below it (import-linter checks this)::
+
+    service                        wires everything; the only module that touches the reactor
+    doors | auth | journal | store ways in, passwords, the order of events, what lasts
+    wire | commands                bytes to requests and events to bytes; what people can type
+    config                         one TOML file, checked whole
+    domain                         names, events, rooms, sessions, the hub
+
+A request's way: a *door* reads bytes, its *codec* makes them *requests*, the *session* lets them
+through in their order, the *command table* checks and calls one function, that asks the *hub*,
+the hub appends an *event* to the *journal*, and what the journal has accepted is told to the
+*audience* of a room, which encodes it once and writes it to every *link*.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,51 @@
+"""Commands: channels, who is in them, and what was said there."""
+
+from chatd.commands.table import IN_ROOM, LOGGED_IN, Word, command
+from chatd.commands.talk import here
+from chatd.domain.errors import BadArguments, NotNow, TooBusy
+from chatd.domain.events import ChannelsListed, Recalled
+from chatd.domain.session import Session
+
+
+@command("list", when=LOGGED_IN)
+async def list_channels(session: Session) -> None:
+    """List the channels: how many are in each, how many may be, how many wait."""
+    session.tell(ChannelsListed(await session.hub.rows()))
+
+
+@command("switch", when=LOGGED_IN)
+async def switch(session: Session, channel: Word) -> None:
+    """Leave this channel, or its queue, for another one."""
+    target = session.hub.destination(channel, session.place)
+    if session.place is not None:
+        await session.leave()
+    await session.enter(target)
+
+
+@command("who", when=IN_ROOM)
+async def who(session: Session) -> None:
+    """List who is in this channel."""
+    names = await session.hub.roster.here(here(session).name)
+    session.answer(f"{len(names)} here: {', '.join(names)}.")
+
+
+@command("history", when=IN_ROOM)
+async def history(session: Session, lines: int = 20) -> None:
+    """Show the last lines that were said in this channel."""
+    hub, channel = session.hub, here(session)
+    if not channel.keeps:
+        raise NotNow("This channel keeps no history.")
+    most = hub.rules.history_lines
+    if lines < 1 or (most and lines > most):
+        raise BadArguments(f"That is a number from 1 to {most}." if most else "At least 1.")
+    if hub.rules.history_reads and hub.reading >= hub.rules.history_reads:
+        raise TooBusy("Many are reading the history just now, please try again in a moment.")
+    hub.reading += 1
+    try:
+        said = await hub.store.history(channel.name, lines)
+    finally:
+        hub.reading -= 1
+    if said:
+        session.tell(Recalled(tuple(said), hub.clock.seconds()))
+    else:
+        session.answer("Nothing was said here yet.")

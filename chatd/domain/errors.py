@@ -1,0 +1,177 @@
+"""Refusals: every way in which chatd says no, in words for the one who asked.
+
+The rule: a :class:`ChatError` is the user's mistake or bad luck, never the program's. Its text is
+shown as it stands; its ``code`` is for programs and never changes.
+"""
+
+from typing import ClassVar
+
+from chatd.domain.text import plural
+
+
+class ChatError(Exception):
+    """A polite refusal. ``str()`` of it is a sentence for the user."""
+
+    code: ClassVar[str] = "refused"
+
+
+class BadName(ChatError):
+    """A name that breaks the rules of :mod:`chatd.domain.names`."""
+
+    code = "bad_name"
+
+
+class BadArguments(ChatError):
+    """A command with too few, too many or wrong arguments."""
+
+    code = "bad_arguments"
+
+
+class BadPassword(ChatError):
+    """A new password that can't be taken."""
+
+    code = "bad_password"
+
+
+class BadMail(ChatError):
+    """A mail address that isn't one, or is somebody else's."""
+
+    code = "bad_mail"
+
+
+class UnknownCommand(ChatError):
+    """A command that doesn't exist."""
+
+    code = "unknown_command"
+
+    def __init__(self, shown: str, hint: str) -> None:
+        super().__init__(f"There is no command {shown}. Type {hint} for a list.")
+
+
+class NotNow(ChatError):
+    """A command that exists but not in this place."""
+
+    code = "not_now"
+
+
+class NotAllowed(ChatError):
+    """A command that needs a higher role."""
+
+    code = "not_allowed"
+
+
+class NameTaken(ChatError):
+    """A name that is, or looks like, one that somebody has."""
+
+    code = "name_taken"
+
+
+class AlreadyLoggedIn(ChatError):
+    """One session a name, and this name has one."""
+
+    code = "already_logged_in"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is already logged in.")
+
+
+class WrongPassword(ChatError):
+    """A password that doesn't fit; ``left`` tries remain before the lock."""
+
+    code = "wrong_password"
+
+    def __init__(self, left: int | None) -> None:
+        tries = "" if left is None else f", {plural(left, 'try', 'tries')} left"
+        super().__init__(f"Wrong password{tries}.")
+
+
+class LockedOut(ChatError):
+    """Too many wrong passwords: nothing is checked for so many seconds.
+
+    ``first`` is the refusal that the lock begins with.
+    """
+
+    code = "locked_out"
+
+    def __init__(self, name: str, seconds: int, *, first: bool = False) -> None:
+        self.seconds, self.first = seconds, first
+        if first:
+            text = f"Too many wrong passwords: {name} is locked for {plural(seconds, 'second')}."
+        else:
+            text = f"{name} is locked for {plural(seconds, 'more second')}."
+        super().__init__(text)
+
+
+class TooBusy(ChatError):
+    """The server has too much of this kind waiting; the same request may go through later."""
+
+    code = "too_busy"
+
+
+class NoSuchUser(ChatError):
+    """Nobody has this name."""
+
+    code = "no_such_user"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no user {name}.")
+
+
+class NotHere(ChatError):
+    """The person isn't in this channel."""
+
+    code = "not_here"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not here.")
+
+
+class NoSuchChannel(ChatError):
+    """No channel has this name."""
+
+    code = "no_such_channel"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} does not exist.")
+
+
+class CannotSwitch(ChatError):
+    """The name is in that channel, or in its queue, already."""
+
+    code = "cannot_switch"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Cannot switch to the {name} channel.")
+
+
+class LineTooLong(ChatError):
+    """A line above the configured length, skipped to its end."""
+
+    code = "line_too_long"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"That line is longer than {most} bytes and was not sent.")
+
+
+class TooFast(ChatError):
+    """More lines than the limit allows, after they were delayed for as long as there was room."""
+
+    code = "too_fast"
+
+
+class NotStored(ChatError):
+    """The store could not take it, so nothing was changed and nobody was shown anything."""
+
+    code = "not_stored"
+
+    def __init__(self) -> None:
+        super().__init__("That could not be stored, and was not sent. Please try again later.")
+
+
+class Incident(ChatError):
+    """The program's mistake, not the user's: logged under this number."""
+
+    code = "incident"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"Something went wrong here. The operator can look it up: {number}.")

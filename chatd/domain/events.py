@@ -1,0 +1,211 @@
+"""Events: everything that a client can be told.
+
+The rule: frozen values with meaning and no wording; a codec gives them words. An event with a
+``room`` is for everyone in that room, any other is for one link. ``at`` is seconds since the epoch.
+"""
+
+from enum import Enum
+from typing import Final
+
+import attrs
+
+from chatd.domain.names import ChannelName, Name
+from chatd.domain.text import Text
+
+
+class Prompt(Enum):
+    """What a person is asked to type next; the value is the wording."""
+
+    NAME = "Name"
+    PASSWORD = "Password"
+    OLD_PASSWORD = "Old password"
+    NEW_PASSWORD = "New password"
+    AGAIN = "Again"
+
+    @property
+    def secret(self) -> bool:
+        """Whether the answer must not show on the screen."""
+        return self is not Prompt.NAME
+
+
+@attrs.frozen
+class Greeted:
+    """The first thing a connection is told: where it is. ``channel`` None is the lobby."""
+
+    server: str
+    channel: ChannelName | None
+    here: int
+    capacity: int
+
+
+@attrs.frozen
+class Asked:
+    """The session needs ``prompts`` answered; ``verb`` with ``text`` is the request they complete."""
+
+    verb: str
+    text: str
+    prompts: tuple[Prompt, ...]
+
+
+@attrs.frozen
+class Invited:
+    """Nobody has this name yet, and it may be registered."""
+
+    name: Name
+
+
+@attrs.frozen
+class Welcomed:
+    """Let in: to a channel, or to the lobby where ``channel`` is None. Always the first there."""
+
+    name: Name
+    channel: ChannelName | None
+    server: str
+    at: float
+
+
+@attrs.frozen
+class Queued:
+    """In a full channel's queue, with so many ahead."""
+
+    ahead: int
+    at: float
+
+
+@attrs.frozen
+class Joined:
+    """Somebody came into the room."""
+
+    room: ChannelName
+    name: Name
+    at: float
+
+
+@attrs.frozen
+class Left:
+    """Somebody is no longer in the room, for whatever reason."""
+
+    room: ChannelName
+    name: Name
+    at: float
+
+
+@attrs.frozen
+class WentAfk:
+    """Somebody was silent for too long and has been put out of the room."""
+
+    room: ChannelName
+    name: Name
+    at: float
+
+
+@attrs.frozen
+class Dropped:
+    """Somebody's connection was cut by the server, and why; :class:`Left` follows."""
+
+    room: ChannelName
+    name: Name
+    reason: str
+    at: float
+
+
+@attrs.frozen
+class Said:
+    """A line in a room. ``seq`` is its place there, given by the journal; 0 before that."""
+
+    room: ChannelName
+    author: Name
+    text: Text
+    at: float
+    seq: int = 0
+
+
+@attrs.frozen
+class Whispered:
+    """A private line to somebody in the same channel, as the target sees it."""
+
+    author: Name
+    text: Text
+    at: float
+
+
+@attrs.frozen
+class WhisperSent:
+    """The same, as its author sees it once it is accepted."""
+
+    to: Name
+    text: Text
+    at: float
+
+
+@attrs.frozen
+class ChannelRow:
+    """One channel in a list: how many are in it, how many may be, how many wait."""
+
+    name: ChannelName
+    here: int
+    capacity: int
+    waiting: int
+
+
+@attrs.frozen
+class ChannelsListed:
+    """All channels, in the order of the configuration."""
+
+    rows: tuple[ChannelRow, ...]
+
+
+@attrs.frozen
+class Recalled:
+    """Old lines of a room, oldest first; those of another day than ``at``'s show their date."""
+
+    lines: tuple[Said, ...]
+    at: float
+
+
+@attrs.frozen
+class Told:
+    """An answer from the server in plain sentences."""
+
+    lines: tuple[str, ...]
+    at: float
+
+
+@attrs.frozen
+class Refused:
+    """The server says no: a stable code for programs and a sentence for people."""
+
+    code: str
+    text: str
+    at: float
+
+
+@attrs.frozen
+class Farewell:
+    """The last thing a connection is told; it closes after this."""
+
+    text: str
+    at: float
+
+
+RoomEvent = Said | Joined | Left | WentAfk | Dropped
+"""Events for everyone in a room."""
+
+Event = (
+    RoomEvent
+    | Greeted
+    | Asked
+    | Invited
+    | Welcomed
+    | Queued
+    | Whispered
+    | WhisperSent
+    | ChannelsListed
+    | Recalled
+    | Told
+    | Refused
+    | Farewell
+)
+
+ASK_NAME: Final = Asked("introduce", "", (Prompt.NAME,))
+"""How a login begins, and where it returns to."""

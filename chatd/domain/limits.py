@@ -1,0 +1,223 @@
+"""Limits: pure policies on a given clock.
+
+The rule: a policy counts and answers; who asks does what follows from the answer. A limit of 0
+is switched off everywhere.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import attrs
+
+from chatd.domain.errors import LockedOut, TooBusy
+from chatd.domain.ports import Clock, Timer, Tries
+
+_WHOLE: Final = 10  # an account's tries over all addresses, in multiples of those from one
+_FORGET: Final = 10  # tries without a lock are forgotten after so many lock times
+_MOST_ENTRIES: Final = 50_000
+
+
+@attrs.define(eq=False)
+class TokenBucket:
+    """Lets through ``rate`` a second on average and ``burst`` at once (a token bucket)."""
+
+    _rate: float
+    _burst: int
+    _tokens: float
+    _filled: float
+
+    @classmethod
+    def full(cls, rate: float, burst: int, now: float) -> "TokenBucket":
+        """A bucket that nothing was taken from yet; ``rate`` 0 lets everything through."""
+        return cls(rate, max(1, burst), float(max(1, burst)), now)
+
+    def take(self, now: float) -> bool:
+        """Take a token if there is one."""
+        if not self._rate:
+            return True
+        # A clock set back must not take tokens away.
+        gained = max(0.0, now - self._filled) * self._rate
+        self._tokens = min(float(self._burst), self._tokens + gained)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def wait(self) -> float:
+        """Seconds until the next token, right after :meth:`take` said no."""
+        return (1 - self._tokens) / self._rate
+
+
+@attrs.define(eq=False)
+class Gate:
+    """Counts who is in: at most ``total`` in all and ``each`` for one address."""
+
+    _total: int
+    _each: int
+    _inside: int = 0
+    _by_address: dict[str, int] = attrs.field(factory=dict)
+
+    def __len__(self) -> int:
+        return self._inside
+
+    def enter(self, address: str) -> None:
+        """Count one more.
+
+        Raises:
+            TooBusy: there is no place; nothing was counted.
+        """
+        if self._total and self._inside >= self._total:
+            raise TooBusy("The server is full, please try again later.")
+        here = self._by_address.get(address, 0)
+        if self._each and here >= self._each:
+            raise TooBusy("There are too many connections from your address.")
+        self._inside += 1
+        self._by_address[address] = here + 1
+
+    def leave(self, address: str) -> None:
+        """Count one less."""
+        self._inside -= 1
+        here = self._by_address[address] - 1
+        if here:
+            self._by_address[address] = here
+        else:
+            del self._by_address[address]
+
+
+@attrs.define(eq=False)
+class _Entry:
+    count: int = 0
+    until: float = 0.0
+    timer: Timer | None = None
+
+
+@attrs.define(eq=False)
+class Lockout:
+    """Locks an account against an address after some wrong passwords in a row, for some seconds.
+
+    Two counts are kept: per (account, address), so that a stranger can't lock somebody else out,
+    and, ten times as patient, per account over all addresses, so that guessing from many addresses
+    is slow too. A try is counted before its password is checked, so that tries side by side can't
+    outrun the count. ``save`` is given each change, to be kept across a restart.
+    """
+
+    _clock: Clock
+    _tries: int
+    _seconds: int
+    _save: Callable[[Iterable[Tries]], object]
+    _entries: dict[tuple[str, str], _Entry] = attrs.field(factory=dict)
+
+    def restore(self, rows: Iterable[Tries]) -> None:
+        """Take up where an earlier run stopped; locks that are over are forgotten."""
+        now = self._clock.seconds()
+        for row in rows:
+            if row.until > now:
+                entry = self._entry((row.account, row.address))
+                entry.count, entry.until = row.count, row.until
+                self._wake((row.account, row.address), entry, row.until - now)
+            elif row.until == 0 and self._tries:
+                entry = self._entry((row.account, row.address))
+                entry.count = min(row.count, self._most(row.address) - 1)
+                self._wake((row.account, row.address), entry, self._seconds * _FORGET)
+            else:
+                self._save([Tries(row.account, row.address, 0, 0)])
+
+    def attempt(self, account: str, address: str) -> None:
+        """Ask leave to check a password, and count it as wrong for as long as it is being checked.
+
+        Raises:
+            LockedOut: for so many more seconds.
+            TooBusy: as many checks as there are tries left are under way.
+        """
+        if not self._tries:
+            return
+        now = self._clock.seconds()
+        both = [(where, self._entry((account, where))) for where in (address, "")]
+        for _where, entry in both:
+            if entry.until > now:
+                raise LockedOut(account, math.ceil(entry.until - now))
+        for where, entry in both:
+            if entry.count >= self._most(where):
+                raise TooBusy("A password is being checked already, please wait a moment.")
+        for _where, entry in both:
+            entry.count += 1
+
+    def failed(self, account: str, address: str) -> int | None:
+        """Count a wrong password; return the tries left, or None where the lockout is off.
+
+        Raises:
+            LockedOut: that was the last one.
+        """
+        if not self._tries:
+            return None
+        now = self._clock.seconds()
+        rows: list[Tries] = []
+        locked = False
+        for where in (address, ""):
+            entry = self._entry((account, where))
+            entry.count = max(entry.count, 1)
+            if entry.count >= self._most(where) and entry.until <= now:
+                entry.until = now + self._seconds
+                locked = True
+            wait = entry.until - now if entry.until > now else self._seconds * _FORGET
+            self._wake((account, where), entry, wait)
+            rows.append(Tries(account, where, entry.count, entry.until))
+        self._save(rows)
+        if locked:
+            raise LockedOut(account, self._seconds, first=True)
+        return max(0, self._tries - self._entry((account, address)).count)
+
+    def succeeded(self, account: str, address: str) -> None:
+        """Forget the wrong passwords from this address; those from elsewhere still count."""
+        if not self._tries:
+            return
+        entry = self._entry((account, address))
+        if entry.timer is not None:
+            self._save([Tries(account, address, 0, 0)])
+        self._open((account, address))
+        self.gave_up(account, "")
+
+    def gave_up(self, account: str, *addresses: str) -> None:
+        """Take back an attempt whose password was never checked."""
+        for address in addresses:
+            entry = self._entries.get((account, address))
+            if entry is not None:
+                entry.count = max(0, entry.count - 1)
+                if not entry.count and entry.timer is None:
+                    del self._entries[account, address]
+
+    def stop(self) -> None:
+        """Cancel every timer; what was saved stays saved."""
+        for entry in self._entries.values():
+            if entry.timer is not None:
+                entry.timer.cancel()
+        self._entries.clear()
+
+    def _most(self, address: str) -> int:
+        return self._tries if address else self._tries * _WHOLE
+
+    def _entry(self, which: tuple[str, str]) -> _Entry:
+        entry = self._entries.get(which)
+        if entry is None:
+            if len(self._entries) >= _MOST_ENTRIES:
+                # Guessing at ever new names must not fill the memory: the oldest goes.
+                self._open(next(iter(self._entries)))
+            entry = self._entries[which] = _Entry()
+        return entry
+
+    def _wake(self, which: tuple[str, str], entry: _Entry, seconds: float) -> None:
+        if entry.timer is not None:
+            entry.timer.cancel()
+        entry.timer = self._clock.callLater(seconds, self._expired, which)
+
+    def _expired(self, which: tuple[str, str]) -> None:
+        self._entries[which].timer = None
+        self._open(which)
+        self._save([Tries(*which, 0, 0)])
+
+    def _open(self, which: tuple[str, str]) -> None:
+        entry = self._entries.pop(which)
+        if entry.timer is not None:
+            entry.timer.cancel()

@@ -1,0 +1,254 @@
+"""What the domain needs from outside, as Protocols: clock, link, codec, journal, store, passwords.
+
+The rule: nothing here names a library. The door, the journal and the store fit these shapes by
+having the methods; Twisted's ``IReactorTime`` and ``task.Clock`` fit :class:`Clock` as they are.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from enum import Enum, IntEnum
+from typing import Any, Protocol
+
+import attrs
+
+from chatd.domain.events import Asked, Event, Said
+from chatd.domain.names import ChannelName, Key, Name
+
+Format = Callable[[Event], bytes]
+"""A wire format: the same event gives the same bytes to everyone who reads that format."""
+
+
+class Role(IntEnum):
+    """What a person may do; a higher role may all that a lower one may."""
+
+    GUEST = 0
+    USER = 1
+    OPERATOR = 2
+
+
+class Mark(Enum):
+    """What a door reads that is no line."""
+
+    TOO_LONG = "a line above the limit, skipped"
+    END = "the client has sent its last line"
+
+
+Line = str | Mark
+"""What a door hands to a session: a decoded line, not yet cleaned, or a mark in its place."""
+
+
+@attrs.frozen
+class Request:
+    """What a client asks for: a command's name, the rest of its line, and secret answers."""
+
+    verb: str
+    text: str = ""
+    secrets: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Account:
+    """A durable identity. ``password`` is a hash in the form that :mod:`chatd.auth` writes."""
+
+    id: int
+    key: Key
+    name: Name
+    skeleton: str
+    mail: str | None
+    password: str
+    role: Role
+    created: float
+    last_login: float | None
+
+
+@attrs.frozen
+class Tries:
+    """Wrong passwords in a row for an account from an address ("" for all addresses).
+
+    ``until`` is when the lock opens, in seconds since the epoch; 0 means not locked.
+    """
+
+    account: str
+    address: str
+    count: int
+    until: float
+
+
+class Timer(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """Take it back; an error if it has happened."""
+
+    def active(self) -> bool:
+        """Whether it is still to come."""
+
+
+class Clock(Protocol):
+    """Time and timers; every wait in chatd goes through one of these."""
+
+    def seconds(self) -> float:
+        """Now, in seconds since the epoch."""
+
+    def callLater(self, delay: float, call: Callable[..., object], *args: Any) -> Timer:
+        """Call something once, ``delay`` seconds from now."""
+
+
+class Spawn(Protocol):
+    """Starts a coroutine and lets it run by itself; it must not raise."""
+
+    def __call__(self, work: Coroutine[Any, Any, None]) -> object:
+        """Run it at once up to its first wait."""
+
+
+class Link(Protocol):
+    """One connection's way to its client.
+
+    ``format`` and ``write`` serve the room at large, ``tell`` serves this client alone.
+    """
+
+    format: Format
+    audiences: tuple[Any, ...]
+
+    def write(self, data: bytes) -> None:
+        """Send bytes already in ``format``; never waits, never raises."""
+
+    def tell(self, event: Event) -> None:
+        """Send an event that is meant for this client only."""
+
+    def close(self) -> None:
+        """Send what is pending, then close."""
+
+    def abort(self) -> None:
+        """Close at once and forget what is pending."""
+
+    def pause(self) -> None:
+        """Read no more for now: TCP holds the sender back."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+class Codec(Protocol):
+    """One connection's reading side: lines become requests.
+
+    ``asked`` is what the client has yet to answer; its next lines are the answers.
+    """
+
+    asked: Asked | None
+
+    def request(self, line: Line, *, bare: bool) -> Request | None:
+        """Make a request of a line, or None where it is only a part of one.
+
+        ``bare``: a line without a slash is a command too (the lobby's manner).
+
+        Raises:
+            ChatError: the line can't be one.
+        """
+
+
+class Holder(Protocol):
+    """Who holds a name: one logged-in session, as the roster and the hub see it."""
+
+    link: Link
+
+    @property
+    def name(self) -> Name:
+        """The name it holds."""
+
+    def admitted(self) -> None:
+        """Take note: there is a place in the channel now."""
+
+    def tell(self, event: Event) -> None:
+        """Tell it something, in its place after what it was told before."""
+
+    async def end(self, text: str) -> None:
+        """Leave everything, say farewell with these words and close."""
+
+
+class Journal(Protocol):
+    """Gives every event its place in the one order, and stores what must last (DESIGN.md 3)."""
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that the doors should stop reading."""
+
+    def append(self, event: Event, link: Link | None = None) -> None:
+        """Take an event: for a room, or for ``link`` alone. A joiner's link goes with the join."""
+
+
+Batch = Sequence[tuple[Event, Link | None]]
+"""What a journal hands to the hub: events in its order, each with its link or None."""
+
+
+class Store(Protocol):
+    """What lasts, as far as the domain reads and changes it. Writes are durable once awaited."""
+
+    def account(self, key: Key) -> Awaitable[Account | None]:
+        """The account of that name."""
+
+    def account_by_mail(self, mail: str) -> Awaitable[Account | None]:
+        """The account with that (casefolded) mail address."""
+
+    def looks_like(self, skeleton: str) -> Awaitable[Name | None]:
+        """The name of an account with that skeleton."""
+
+    def logins_since(self, at: float) -> Awaitable[Sequence[Name]]:
+        """Accounts that logged in at ``at`` or later, the latest first."""
+
+    def history(self, room: ChannelName, lines: int) -> Awaitable[Sequence[Said]]:
+        """The last lines of a room, oldest first."""
+
+    def add_account(self, account: Account) -> Awaitable[Account]:
+        """Store a new account and return it with its id.
+
+        Raises:
+            NameTaken: the name, or one that looks like it, or the mail address is there already.
+        """
+
+    def logged_in(self, account: Account, at: float) -> Awaitable[None]:
+        """Note a login."""
+
+    def set_password(self, account: Account, password: str) -> Awaitable[None]:
+        """Store another password hash."""
+
+    def set_mail(self, account: Account, mail: str | None) -> Awaitable[None]:
+        """Store another mail address.
+
+        Raises:
+            BadMail: another account has it.
+        """
+
+    def save_tries(self, tries: Iterable[Tries]) -> Awaitable[None]:
+        """Store these counts over those of the same account and address; a count of 0 is removed."""
+
+
+class Passwords(Protocol):
+    """Checks and makes passwords; slow on purpose, and never in the reactor's thread."""
+
+    def login(
+        self, who: str, account: Account | None, password: str, address: str
+    ) -> Awaitable[Account]:
+        """Check a password of an account, or of nobody, which takes as long.
+
+        Raises:
+            WrongPassword, LockedOut, TooBusy
+        """
+
+    def hash(self, password: str) -> Awaitable[str]:
+        """Make a hash to store.
+
+        Raises:
+            BadPassword: it is too short, too long, or has characters nobody can type again.
+            TooBusy: too many are waiting.
+        """
+
+
+class Commands(Protocol):
+    """The command table, as the session sees it."""
+
+    def run(self, session: Any, request: Request) -> Coroutine[Any, Any, None] | None:
+        """Check and carry out a request; a coroutine where it needs time.
+
+        Raises:
+            ChatError: a refusal for the one who asked.
+        """

@@ -1,0 +1,424 @@
+"""The session: one connection's state, its one timer, and its requests in their order.
+
+The rule: every state, and every way between two of them, is in :data:`_WAYS`, and only
+:meth:`Session.step` follows it. A session has at most one timer, whatever it waits for: the login,
+a silence that is too long, its turn after sending too fast, or the end of a close.
+
+    NEGOTIATING -> LOGIN -> LOBBY <-> WAITING -> IN_ROOM -> LOBBY, and from each of them -> CLOSING
+
+While one request needs time (a password check, the store), the next ones wait here, in order.
+"""
+
+import math
+from collections import deque
+from collections.abc import Coroutine
+from enum import Enum, auto
+from ipaddress import ip_address
+from typing import Any, Final
+
+import attrs
+
+from chatd.domain.errors import ChatError, Incident, TooFast
+from chatd.domain.events import (
+    ASK_NAME,
+    Asked,
+    Dropped,
+    Event,
+    Farewell,
+    Left,
+    Refused,
+    RoomEvent,
+    Told,
+    Welcomed,
+    WentAfk,
+)
+from chatd.domain.hub import Hub
+from chatd.domain.limits import TokenBucket
+from chatd.domain.names import Name
+from chatd.domain.ports import Account, Codec, Line, Link, Mark, Role, Timer
+from chatd.domain.rooms import Channel
+from chatd.domain.text import plural
+
+LINGER: Final = 5.0
+"""Seconds for a client to read the last words before its connection is cut."""
+
+
+def is_local(address: str) -> bool:
+    """Whether an address is this machine's own; a unix socket's is empty."""
+    return not address or ip_address(address).is_loopback
+
+
+class State(Enum):
+    """Where a session stands."""
+
+    NEGOTIATING = auto()  # connected; not greeted yet
+    LOGIN = auto()  # name, password
+    LOBBY = auto()  # logged in, in no channel
+    WAITING = auto()  # in a full channel's queue
+    IN_ROOM = auto()
+    CLOSING = auto()  # told farewell, or gone
+
+
+class Step(Enum):
+    """What takes a session from one state to another."""
+
+    GREET = auto()
+    IDENTIFY = auto()
+    QUEUE = auto()
+    ADMIT = auto()
+    LEAVE = auto()
+    CLOSE = auto()
+
+
+_WAYS: Final = {
+    State.NEGOTIATING: {Step.GREET: State.LOGIN, Step.CLOSE: State.CLOSING},
+    State.LOGIN: {Step.IDENTIFY: State.LOBBY, Step.CLOSE: State.CLOSING},
+    State.LOBBY: {
+        Step.QUEUE: State.WAITING,
+        Step.ADMIT: State.IN_ROOM,
+        Step.CLOSE: State.CLOSING,
+    },
+    State.WAITING: {
+        Step.ADMIT: State.IN_ROOM,
+        Step.LEAVE: State.LOBBY,
+        Step.CLOSE: State.CLOSING,
+    },
+    State.IN_ROOM: {Step.LEAVE: State.LOBBY, Step.CLOSE: State.CLOSING},
+    State.CLOSING: {},
+}
+
+
+@attrs.define(eq=False)
+class Session:
+    """One connection, from its greeting to its end.
+
+    ``address`` is the client's, for limits and locks; ``home`` the channel whose door it came
+    through, None for the lobby's. ``account`` stays None for a guest.
+    """
+
+    hub: Hub
+    link: Link
+    _codec: Codec
+    address: str
+    home: Channel | None
+    _bucket: TokenBucket
+    state: State = State.NEGOTIATING
+    place: Channel | None = None
+    account: Account | None = None
+    _name: Name | None = None
+    _since: float = 0.0  # when the state began
+    _active: float = 0.0  # when the last line came
+    _turn: float = 0.0  # when the next line may be taken, after too many; 0: at once
+    _timer: Timer | None = None
+    _timer_at: float = 0.0
+    _waiting: deque[Line] | None = None  # made only when needed, for the memory of the idle
+    _busy: bool = False  # a request needs time
+    _held: bool = False  # the journal is full
+    _proceeding: bool = False
+    _paused: bool = False
+    _refused: int = 0
+
+    @classmethod
+    def begin(
+        cls, hub: Hub, link: Link, codec: Codec, address: str, home: Channel | None
+    ) -> "Session":
+        """A session for a connection that has just been accepted."""
+        rules = hub.rules
+        bucket = TokenBucket.full(rules.lines_per_second, rules.burst, hub.clock.seconds())
+        session = cls(hub, link, codec, address, home, bucket)
+        hub.arrived(session)
+        return session
+
+    @property
+    def name(self) -> Name:
+        """The name it holds; only a session that is logged in has one."""
+        assert self._name is not None
+        return self._name
+
+    @property
+    def identified(self) -> bool:
+        """Whether somebody has logged in here."""
+        return self._name is not None
+
+    @property
+    def role(self) -> Role:
+        """What the person may do."""
+        if self.account is None:
+            return Role.GUEST
+        operator = self.account.key in self.hub.rules.operators
+        return Role.OPERATOR if operator else self.account.role
+
+    @property
+    def local(self) -> bool:
+        """Whether the client is on the server's own machine."""
+        return is_local(self.address)
+
+    def step(self, what: Step) -> None:
+        """Follow the table: the old state's timer ends, the new one's begins."""
+        self.state = _WAYS[self.state][what]
+        self._since = self._active = self.hub.clock.seconds()
+        self._stop_timer()
+        self._start_timer()
+
+    # From the door.
+
+    async def greet(self) -> None:
+        """Say where the client is, and ask for a name."""
+        self.tell(await self.hub.greet(self.home))
+        if self.state is State.NEGOTIATING:
+            self.step(Step.GREET)
+            self.ask(ASK_NAME)
+
+    def receive(self, line: Line) -> None:
+        """Take the client's next line, or what stands in its place."""
+        if self.state is State.CLOSING:
+            return
+        self._active = now = self.hub.clock.seconds()
+        if self._waiting or self._busy or self._held:
+            self._wait(line)
+        elif not self._bucket.take(now):
+            self._throttle(now)
+            self._wait(line)
+        elif self.hub.journal.full:
+            self._wait(line)
+            self._hold()
+        else:
+            self._run(line)
+
+    async def lost(self) -> None:
+        """The connection is gone, for whatever reason."""
+        if self.state is not State.CLOSING:
+            await self._depart(*self._parting())
+        self.hub.gone(self)
+        self._stop_timer()
+
+    async def dropped(self, reason: str) -> None:
+        """The door has cut the connection; the others hear why."""
+        if self.state is not State.CLOSING:
+            now = self.hub.clock.seconds()
+            parting = self._parting()
+            if parting:
+                parting = (Dropped(parting[0].room, self.name, reason, now), *parting)
+            await self._depart(*parting)
+
+    # From the hub and the commands.
+
+    def tell(self, event: Event) -> None:
+        """Tell the client something, in its place in the order of everything."""
+        if self._name is None:
+            self.link.tell(event)
+        else:
+            self.hub.journal.append(event, self.link)
+
+    def answer(self, *lines: str) -> None:
+        """Answer the client in plain sentences."""
+        self.tell(Told(lines, self.hub.clock.seconds()))
+
+    def refuse(self, error: ChatError) -> None:
+        """Tell the client what was wrong."""
+        self.tell(Refused(error.code, str(error), self.hub.clock.seconds()))
+
+    def ask(self, asked: Asked) -> None:
+        """Ask the client something; its next lines are the answers."""
+        self._codec.asked = asked
+        self.tell(asked)
+
+    async def identify(self, name: Name, account: Account | None) -> None:
+        """Take the name, and go where the door leads.
+
+        Raises:
+            AlreadyLoggedIn: another session has the name.
+        """
+        if self.state is not State.LOGIN:
+            return  # gone while the password was being checked
+        await self.hub.claim(name, self)
+        self._name, self.account = name, account
+        self.step(Step.IDENTIFY)
+        if self.home is None:
+            self.tell(Welcomed(name, None, self.hub.rules.server, self.hub.clock.seconds()))
+        else:
+            await self.enter(self.home)
+
+    async def enter(self, channel: Channel) -> None:
+        """Go from the lobby into a channel, or into its queue."""
+        self.place = channel
+        if not await self.hub.enter(self, channel):
+            self.step(Step.QUEUE)
+
+    def admitted(self) -> None:
+        """Take note: there is a place in the channel now."""
+        self.step(Step.ADMIT)
+
+    async def leave(self) -> None:
+        """Go back to the lobby from a channel or its queue."""
+        assert self.place is not None
+        told, channel, self.place = self._parting(), self.place, None
+        self.step(Step.LEAVE)
+        await self.hub.leave(self, channel, *told)
+
+    async def end(self, text: str) -> None:
+        """Leave everything, say farewell with these words and close."""
+        await self._end(text, *self._parting())
+
+    # Inside.
+
+    async def _end(self, text: str, *told: RoomEvent) -> None:
+        if self.state is not State.CLOSING:
+            await self._depart(*told)
+            farewell = Farewell(text, self.hub.clock.seconds())
+            self.tell(farewell)
+            if self._name is None:
+                self.link.close()
+
+    async def _depart(self, *told: RoomEvent) -> None:
+        channel, self.place = self.place, None
+        self.step(Step.CLOSE)
+        self._waiting = None
+        if channel is not None:
+            await self.hub.leave(self, channel, *told)
+        if self._name is not None:
+            await self.hub.roster.release(self)
+
+    def _parting(self) -> tuple[RoomEvent, ...]:
+        """What those who remain in the room hear when this session leaves it."""
+        if self.state is not State.IN_ROOM or self.place is None:
+            return ()
+        return (Left(self.place.name, self.name, self.hub.clock.seconds()),)
+
+    def _run(self, line: Line) -> None:
+        work: Coroutine[Any, Any, None] | None = None
+        try:
+            request = self._codec.request(line, bare=self.state is State.LOBBY)
+            if request is not None:
+                work = self.hub.commands.run(self, request)
+        except Exception as error:
+            self._failed(error)
+        if work is None:
+            self._prompt()
+        else:
+            self._busy = True
+            self.hub.spawn(self._finish(work))
+
+    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._failed(error)
+        self._busy = False
+        self._prompt()
+        self._proceed()
+
+    def _failed(self, error: Exception) -> None:
+        """Say what went wrong: a refusal as it stands, anything else by its incident number."""
+        if not isinstance(error, ChatError):
+            error = Incident(self.hub.incident())
+        if self.state is not State.CLOSING:
+            self.refuse(error)
+            if self._codec.asked is not None:
+                self.tell(self._codec.asked)
+
+    def _prompt(self) -> None:
+        if self.state is State.LOGIN and self._codec.asked is None:
+            self.ask(ASK_NAME)
+
+    def _wait(self, line: Line) -> None:
+        """Let a line wait for its turn; where there is no room, refuse it or hold the client."""
+        if self._waiting is None:
+            self._waiting = deque()
+        most = self.hub.rules.waiting_requests
+        no_room = bool(most) and len(self._waiting) >= most
+        if no_room and self._turn and line is not Mark.END:
+            self._refused += 1
+            if self._refused == 1:
+                self.refuse(TooFast("You are sending too fast: lines are refused for now."))
+            return
+        self._waiting.append(line)
+        if no_room and not self._paused:
+            self._paused = True
+            self.link.pause()
+
+    def _proceed(self) -> None:
+        """Take up the lines that wait, as far as the limits let them through."""
+        if self._proceeding:
+            return  # a request that was done at once came back here from the loop below
+        self._proceeding = True
+        while self._waiting and not self._busy and not self._held:
+            now = self.hub.clock.seconds()
+            if self.hub.journal.full:
+                self._hold()
+            elif self._bucket.take(now):
+                self._turn = 0.0
+                self._run(self._waiting.popleft())
+            else:
+                self._throttle(now)
+                break
+        self._proceeding = False
+        if not self._waiting:
+            self._waiting = None
+            self._told_refused()
+        if self._paused and (self._turn or self._waiting is None):
+            self._paused = False
+            self.link.resume()
+
+    def _told_refused(self) -> None:
+        count, self._refused = self._refused, 0
+        if count and self.state is not State.CLOSING:
+            self.refuse(TooFast(f"{plural(count, 'line was', 'lines were')} not sent."))
+
+    def _throttle(self, now: float) -> None:
+        self._turn = now + self._bucket.wait()
+        self._start_timer()
+
+    def _hold(self) -> None:
+        self._held = True
+        self.hub.hold(self._released)
+
+    def _released(self) -> None:
+        self._held = False
+        self._proceed()
+
+    # The one timer. A line doesn't move it, as that would cost more than the line: when it fires
+    # it looks whether the time has really come, and waits for the rest where not.
+
+    def _due(self) -> float | None:
+        """When the session must next be looked at, in seconds since the epoch."""
+        rules, due = self.hub.rules, self._turn or None
+        if self.state is State.LOGIN and rules.login_seconds:
+            return min(due or math.inf, self._since + rules.login_seconds)
+        if self.state is State.IN_ROOM and self.place is not None and self.place.afk_seconds:
+            return min(due or math.inf, self._active + self.place.afk_seconds)
+        if self.state is State.CLOSING:
+            return self._since + LINGER
+        return due
+
+    def _start_timer(self) -> None:
+        due = self._due()
+        if due is None or (self._timer is not None and self._timer_at <= due):
+            return
+        self._stop_timer()
+        self._timer_at = due
+        wait = max(0.0, due - self.hub.clock.seconds())
+        self._timer = self.hub.clock.callLater(wait, self._tick)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self.hub.clock.seconds()
+        if self._turn and now >= self._turn:
+            self._turn = 0.0
+            self._proceed()
+        due = self._due()
+        if due is None or now < due:
+            self._start_timer()
+        elif self.state is State.LOGIN:
+            self.hub.spawn(self.end("That took too long. Goodbye."))
+        elif self.state is State.CLOSING:
+            self.link.abort()
+        elif self.place is not None:
+            seconds = plural(self.place.afk_seconds, "second")
+            told = WentAfk(self.place.name, self.name, now)
+            self.hub.spawn(self._end(f"You were silent for {seconds}. Goodbye.", told))

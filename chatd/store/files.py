@@ -1,0 +1,157 @@
+"""Opening a SQLite database: its lock, its age, its pragmas.
+
+The rule: one chatd a file. SQLite before 3.51.3 can corrupt a database when two connections write
+and checkpoint at once (LIBRARIES.md 3), so a lock file keeps a second chatd out, one connection
+writes, and the readers are ``query_only``.
+"""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import IO, Any, Final
+
+import attrs
+import sqlalchemy as sa
+
+from chatd.store.tables import HEAD
+
+_BUSY_MS: Final = 5000
+_PREFIX: Final = "sqlite:///"
+
+
+class StoreError(Exception):
+    """A database that can't be used. ``str()`` is a sentence for the operator."""
+
+
+@attrs.frozen
+class Database:
+    """An open database: who writes, who reads, and the lock that goes with them."""
+
+    writer: sa.Engine
+    readers: sa.Engine
+    lock: IO[str]
+
+    def close(self) -> None:
+        """Close everything; the writer last, since its close does the last checkpoint."""
+        self.readers.dispose()
+        self.writer.dispose()
+        self.lock.close()
+
+
+def open_database(url: str, state: Path, readers: int = 2) -> Database:
+    """Open the database of ``url``, made where it is missing and migrated where it is old.
+
+    A file in ``url`` that isn't absolute is in ``state``. An old database is copied beside itself
+    before it is changed.
+
+    Raises:
+        StoreError: it is locked, newer than this program, no database of chatd's, or out of reach.
+    """
+    path = state / url.removeprefix(_PREFIX)
+    try:
+        lock = _lock(path)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+    try:
+        # Nobody else may read what people say: the file's mode is also that of its WAL.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        writer = _engine(path, 1, writes=True)
+        with writer.connect() as connection:
+            _bring_up_to_date(connection, path)
+    except OSError as error:
+        lock.close()
+        raise StoreError(f"{path}: {error.strerror}") from None
+    except sa.exc.DatabaseError as error:
+        lock.close()
+        raise StoreError(f"{path}: {error.orig}") from None
+    except StoreError:
+        lock.close()
+        raise
+    return Database(writer, _engine(path, readers, writes=False), lock)
+
+
+def version_of(connection: sa.Connection) -> str | None:
+    """The migration that the database is at; None for an empty one.
+
+    Raises:
+        StoreError: it has tables, but not chatd's.
+    """
+    tables = set(sa.inspect(connection).get_table_names())
+    if not tables:
+        return None
+    if "alembic_version" not in tables:
+        raise StoreError("this is a database, but not one of chatd's")
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _bring_up_to_date(connection: sa.Connection, path: Path) -> None:
+    try:
+        version = version_of(connection)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from None
+    if version == HEAD:
+        return
+    # Alembic takes longer to import than all the rest to start: only where there is work for it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        raise StoreError(
+            f"{path}: made by a newer chatd (its schema is {version}, the newest known here {HEAD})"
+        )
+    if version is not None:
+        _back_up(path, version)
+    connection.rollback()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.commit()
+
+
+def _back_up(path: Path, version: str) -> None:
+    copy = path.with_name(f"{path.name}.before-{HEAD}-from-{version}")
+    os.close(os.open(copy, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
+    source, target = sqlite3.connect(path), sqlite3.connect(copy)
+    try:
+        source.backup(target)
+    finally:
+        source.close()
+        target.close()
+
+
+def _lock(path: Path) -> IO[str]:
+    lock = open(f"{path}.lock", "w", opener=lambda name, flags: os.open(name, flags, 0o600))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise StoreError(f"{path}: another chatd is using this database") from None
+    return lock
+
+
+def _engine(path: Path, connections: int, *, writes: bool) -> sa.Engine:
+    engine = sa.create_engine(
+        f"{_PREFIX}{path}", pool_size=connections, max_overflow=0, pool_timeout=60
+    )
+
+    def connected(connection: Any, _record: object) -> None:
+        # Transactions begin where SQLAlchemy says so, not where the driver guesses.
+        connection.isolation_level = None
+        pragmas = {"busy_timeout": _BUSY_MS, "foreign_keys": "ON"}
+        if writes:
+            pragmas |= {"journal_mode": "WAL", "synchronous": "FULL"}
+        else:
+            pragmas |= {"query_only": "ON"}
+        for name, value in pragmas.items():
+            connection.execute(f"PRAGMA {name}={value}")
+
+    def begun(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    sa.event.listen(engine, "connect", connected)
+    sa.event.listen(engine, "begin", begun)
+    return engine

@@ -1,0 +1,58 @@
+"""The schema. A change here is a new migration in ``migrations/versions`` and a new :data:`HEAD`.
+
+A message is one row wherever it is read: its place is (room, seq), and each room counts its own.
+The primary key *is* the table (``WITHOUT ROWID``), so a line costs one B-tree, not two.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+HEAD: Final = "0001"
+"""The migration that makes this schema; a test compares it with the scripts."""
+
+metadata: Final = sa.MetaData()
+
+account: Final = sa.Table(
+    "account",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String, nullable=False, unique=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("skeleton", sa.String, nullable=False, unique=True),
+    sa.Column("mail", sa.String, unique=True),
+    sa.Column("password", sa.String, nullable=False),
+    sa.Column("role", sa.Integer, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("last_login", sa.Float, index=True),
+)
+
+room: Final = sa.Table(
+    "room",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.UniqueConstraint("kind", "name"),
+)
+
+line: Final = sa.Table(
+    "line",
+    metadata,
+    sa.Column("room", sa.Integer, sa.ForeignKey("room.id"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("author", sa.String, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("text", sa.String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+tries: Final = sa.Table(
+    "tries",
+    metadata,
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("address", sa.String, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,1 @@
+"""Codecs, sans-IO: bytes to requests, events to bytes. No sockets and no chat logic."""

@@ -1,0 +1,235 @@
+"""The line protocol: what telnet and nc users type and read (PRODUCT.md, 2 and 3).
+
+The rule: this file has every word that such a user is shown for an event, and the only dialogue
+there is: a prompt, its answers one line each, then the request they complete.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Final, assert_never
+
+import attrs
+
+from chatd.domain.errors import ChatError, LineTooLong
+from chatd.domain.events import (
+    Asked,
+    ChannelsListed,
+    Dropped,
+    Event,
+    Farewell,
+    Greeted,
+    Invited,
+    Joined,
+    Left,
+    Prompt,
+    Queued,
+    Recalled,
+    Refused,
+    Said,
+    Told,
+    Welcomed,
+    WentAfk,
+    Whispered,
+    WhisperSent,
+)
+from chatd.domain.ports import Line, Mark, Request
+from chatd.wire.telnet import TelnetFilter
+
+END: Final = "\r\n"
+
+_HTTP: Final = re.compile(rb"[A-Z]{3,8} \S+ HTTP/\d")
+_TLS_HANDSHAKE: Final = 0x16  # RFC 8446, 5.1: the content type of a record
+
+
+class PasswordsDiffer(ChatError):
+    """The password typed again is another one."""
+
+    code = "passwords_differ"
+
+
+class Cancelled(ChatError):
+    """An empty line where a password was asked for."""
+
+    code = "cancelled"
+
+
+@attrs.define(eq=False)
+class LineFormat:
+    """Events to the bytes that everyone on a line door reads. ``local`` gives a time its parts."""
+
+    _local: Callable[[float], time.struct_time] = time.localtime
+    _second: int = -1
+    _stamp: str = ""
+
+    def __call__(self, event: Event) -> bytes:
+        """The line, or lines, for an event."""
+        if type(event) is Said:  # nearly all of them
+            return f"[{event.author} ({self._at(event.at)})] {event.text}{END}".encode()
+        return "".join(f"{line}{END}" for line in self._lines(event)).encode()
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case Said(author=author, text=text, at=at):
+                return [f"[{author} ({self._at(at)})] {text}"]
+            case Whispered(author, text, at):
+                return [f"[{author} whispers to you: ({self._at(at)})] {text}"]
+            case WhisperSent(to, text, at):
+                return [f"[you whisper to {to}: ({self._at(at)})] {text}"]
+            case Joined(_, name, at):
+                return self._server(at, f"{name} has joined the channel.")
+            case Left(_, name, at):
+                return self._server(at, f"{name} has left the channel.")
+            case WentAfk(_, name, at):
+                return self._server(at, f"{name} went AFK.")
+            case Dropped(_, name, reason, at):
+                return self._server(at, f"{name} was dropped: {reason}.")
+            case Welcomed(name, None, server, at):
+                return self._server(at, f"Welcome to {server}, {name}. Type help for the commands.")
+            case Welcomed(name, channel, _, at):
+                return self._server(at, f"Welcome to the {channel} channel, {name}.")
+            case Queued(ahead, at):
+                return self._server(
+                    at,
+                    f"You are in the waiting queue and there are {ahead} user(s) ahead of you.",
+                )
+            case Told(lines, at):
+                return self._server(at, *lines)
+            case Refused(_, text, at) | Farewell(text, at):
+                return self._server(at, text)
+            case ChannelsListed(rows):
+                return [
+                    f"[Channel] {row.name} {row.here}/{row.capacity}/{row.waiting}." for row in rows
+                ]
+            case Recalled(lines, at):
+                return [f"[{s.author} ({self._dated(s.at, at)})] {s.text}" for s in lines]
+            case Greeted(server, None, here, _):
+                return [f"{server}: lobby, {here} online."]
+            case Greeted(server, channel, here, capacity):
+                return [f"{server}: channel {channel}, {here} of {capacity} here."]
+            case Invited(name):
+                return [
+                    f"There is no account {name} yet. Choose a password to open one, "
+                    "or an empty line to give another name."
+                ]
+            case Asked():
+                return []  # a dialogue's: see Dialogue.encode
+            case _:
+                assert_never(event)
+
+    def _server(self, at: float, *texts: str) -> list[str]:
+        return [f"[Server message ({self._at(at)})] {text}" for text in texts]
+
+    def _at(self, at: float) -> str:
+        if int(at) != self._second:
+            self._second = int(at)
+            self._stamp = time.strftime("%H:%M:%S", self._local(at))
+        return self._stamp
+
+    def _dated(self, at: float, now: float) -> str:
+        then, today = self._local(at), self._local(now)
+        if then[:3] == today[:3]:
+            return time.strftime("%H:%M:%S", then)
+        return time.strftime("%Y-%m-%d %H:%M:%S", then)
+
+
+@attrs.define(eq=False)
+class Dialogue:
+    """One connection's codec: its lines to requests, and the prompts in between.
+
+    ``write`` sends bytes to this client; ``limit`` is the longest line, for the refusal.
+    """
+
+    _format: LineFormat
+    _limit: int
+    _write: Callable[[bytes], None]
+    telnet: TelnetFilter = attrs.field(factory=TelnetFilter)
+    _asked: Asked | None = None
+    _at: int = 0
+    _answers: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> Asked | None:
+        """What the client has yet to answer."""
+        return self._asked
+
+    @asked.setter
+    def asked(self, asked: Asked | None) -> None:
+        self._asked, self._at, self._answers = asked, 0, ()
+
+    def encode(self, event: Event) -> bytes:
+        """The bytes of an event for this client alone."""
+        if not isinstance(event, Asked):
+            return self._format(event)
+        # A client that answers faster than it is asked needs no prompt any more.
+        return self._prompt(event) if event is self._asked and not self._at else b""
+
+    def request(self, line: Line, *, bare: bool) -> Request | None:
+        """Make a request of a line; None where it is blank, or one answer of several.
+
+        Raises:
+            LineTooLong: it was skipped.
+            PasswordsDiffer: the second is not the first; both are asked for again.
+            Cancelled: an empty line where a password was asked for.
+        """
+        if line is Mark.END:
+            return Request("quit")
+        if line is Mark.TOO_LONG:
+            raise LineTooLong(self._limit)
+        assert isinstance(line, str)
+        if self._asked is not None:
+            return self._answer(self._asked, line)
+        if not line.strip():
+            return None
+        if line.startswith("//"):
+            return Request("say", line[1:])
+        if line.startswith("/") or bare:
+            return _command(line)
+        return Request("say", line)
+
+    def _answer(self, asked: Asked, line: str) -> Request | None:
+        prompt = asked.prompts[self._at]
+        if not prompt.secret:
+            self.asked = None
+            name = line.strip()
+            return _command(name) if name.startswith("/") else Request(asked.verb, name)
+        if shown := self.telnet.show():
+            self._write(shown + END.encode())  # the client has not shown the end of the line either
+        if not line:
+            self.asked = None
+            if asked.text:
+                return None  # in the greeting: back to the name
+            raise Cancelled("Nothing was changed.")
+        if prompt is not Prompt.AGAIN:
+            self._answers += (line,)
+        elif line != self._answers[-1]:
+            self.asked = asked
+            raise PasswordsDiffer("The two passwords differ.")
+        self._at += 1
+        if self._at < len(asked.prompts):
+            self._write(self._prompt(asked))
+            return None
+        answers, self.asked = self._answers, None
+        return Request(asked.verb, asked.text, answers)
+
+    def _prompt(self, asked: Asked) -> bytes:
+        prompt = asked.prompts[self._at]
+        return (self.telnet.hide() if prompt.secret else b"") + f"{prompt.value}: ".encode()
+
+
+def stranger(data: bytes) -> bytes | None:
+    """What to answer to a client that speaks another protocol, by its first bytes.
+
+    None: it is one of ours. Nothing is answered to TLS, which could not read it.
+    """
+    if data[0] == _TLS_HANDSHAKE:
+        return b""
+    for protocol, found in (("HTTP", _HTTP.match(data)), ("SSH", data.startswith(b"SSH-"))):
+        if found:
+            return f"This port is for chat by telnet or nc; it does not speak {protocol}.{END}".encode()
+    return None
+
+
+def _command(line: str) -> Request:
+    verb, _, text = line.strip().removeprefix("/").partition(" ")
+    return Request(verb, text)

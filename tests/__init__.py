@@ -1,0 +1,1 @@
+"""chatd's tests: see the README for their kinds."""

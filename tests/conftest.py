@@ -1,0 +1,60 @@
+"""Guards that hold for every test: no timer left, no error logged, no Deferred unhandled."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
+
+from tests.fakes import World
+
+
+class LoggedErrors:
+    """Errors that a test caused on purpose are taken out with :meth:`flush`."""
+
+    def __init__(self) -> None:
+        self._found: list[LogEvent] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        """Observe the log."""
+        if event.get("log_failure") is not None or event.get("isError"):
+            self._found.append(event)
+
+    def flush(self) -> list[LogEvent]:
+        """The errors logged so far, which are no longer held against the test."""
+        gc.collect()  # an unhandled Deferred tells when it is collected
+        found, self._found = self._found, []
+        return found
+
+
+@pytest.fixture(autouse=True)
+def logged_errors() -> Iterator[LoggedErrors]:
+    """Fail a test that leaves an error in the log."""
+    observer = LoggedErrors()
+    globalLogPublisher.addObserver(observer)
+    yield observer
+    found = observer.flush()
+    globalLogPublisher.removeObserver(observer)
+    assert not found, [str(event.get("log_failure") or event) for event in found]
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """A clock that only the test moves, and that must have nothing left to do at its end."""
+    made = Clock()
+    yield made
+    assert made.getDelayedCalls() == []
+
+
+@pytest.fixture
+def world(clock: Clock) -> Iterator[World]:
+    """A hub in memory; everybody in it is sent away at the end."""
+    made = World(clock)
+    yield made
+    for holder in list(made.hub._sessions):
+        clock.advance(0)
+        from tests.fakes import spawn
+
+        spawn(holder.lost())  # type: ignore[attr-defined]
+    clock.advance(0)

@@ -1,0 +1,303 @@
+"""Stand-ins for what is outside the domain: a store in memory, links that remember, passwords in the clear.
+
+Each fits its Protocol in :mod:`chatd.domain.ports`, and the store passes the contract suite that the
+real one passes (``test_store.py``).
+"""
+
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from chatd.commands import TABLE
+from chatd.domain.audience import Audience
+from chatd.domain.errors import BadMail, BadPassword, LockedOut, NameTaken, WrongPassword
+from chatd.domain.events import Asked, Event, Said
+from chatd.domain.hub import Hub, Rules
+from chatd.domain.names import RESERVED, ChannelName, Key, Name, key_of, read_name, skeleton_of
+from chatd.domain.ports import Account, Format, Line, Mark, Request, Role, Tries
+from chatd.domain.rooms import Channel
+from chatd.domain.roster import MemoryRoster
+from chatd.domain.session import Session
+from chatd.journal import MemoryJournal
+
+RULES = Rules(
+    server="chatd",
+    register=True,
+    guests=False,
+    replace=False,
+    reserved=RESERVED | {Key(word) for word in TABLE.words},
+    operators=frozenset(),
+    login_seconds=60,
+    line_bytes=4096,
+    lines_per_second=0,
+    burst=50,
+    waiting_requests=64,
+    history_lines=200,
+    history_reads=8,
+)
+"""The default configuration's rules, but for the limit on lines, which few tests are about."""
+
+
+def spawn(work: Coroutine[Any, Any, None]) -> Deferred[None]:
+    """Run a coroutine by itself; an error in it fails the test, since nobody handles it."""
+    return Deferred.fromCoroutine(work)
+
+
+def wire(event: Event) -> bytes:
+    """A wire format for tests: an event's repr, a line each."""
+    return f"{event}\n".encode()
+
+
+def other_wire(event: Event) -> bytes:
+    """Another wire format, to see that formats don't mix."""
+    return f"other:{event}\n".encode()
+
+
+@attrs.define(eq=False)
+class FakeLink:
+    """A link that remembers: ``sent`` in order, what rooms were written and what it alone was told."""
+
+    format: Format = wire
+    audiences: tuple[Audience, ...] = ()
+    sent: list[bytes | Event] = attrs.field(factory=list)
+    closed: bool = False
+    aborted: bool = False
+    paused: bool = False
+    writes: int = 0
+
+    def write(self, data: bytes) -> None:
+        """Remember bytes, one entry a line."""
+        self.writes += 1
+        self.sent.extend(data.splitlines(keepends=True))
+
+    def tell(self, event: Event) -> None:
+        """Remember an event."""
+        self.sent.append(event)
+
+    def close(self) -> None:
+        """Remember that."""
+        self.closed = True
+
+    def abort(self) -> None:
+        """Remember that."""
+        self.aborted = True
+
+    def pause(self) -> None:
+        """Remember that."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Remember that."""
+        self.paused = False
+
+    def take(self) -> list[bytes | Event]:
+        """What was sent since the last call."""
+        sent, self.sent = self.sent, []
+        return sent
+
+
+@attrs.define
+class FakeCodec:
+    """A codec in which ``verb text`` is a request, wherever the session stands.
+
+    A line of the form ``verb text|secret|secret`` has secrets too.
+    """
+
+    asked: Asked | None = None
+
+    def request(self, line: Line, *, bare: bool) -> Request | None:
+        """Make a request of a line."""
+        if isinstance(line, Mark):
+            return Request("quit")
+        self.asked = None
+        head, *secrets = line.split("|")
+        verb, _, text = head.partition(" ")
+        return Request(verb, text, tuple(secrets)) if verb else None
+
+
+@attrs.define(eq=False)
+class MemoryStore:
+    """A store that forgets when the test ends. ``broken`` makes every write fail as a full disk does."""
+
+    accounts: dict[Key, Account] = attrs.field(factory=dict)
+    lines: dict[ChannelName, list[Said]] = attrs.field(factory=dict)
+    wrong: dict[tuple[str, str], Tries] = attrs.field(factory=dict)
+    broken: bool = False
+
+    def account(self, key: Key) -> Deferred[Account | None]:
+        """As SqlStore."""
+        return succeed(self.accounts.get(key))
+
+    def account_by_mail(self, mail: str) -> Deferred[Account | None]:
+        """As SqlStore."""
+        return succeed(next((a for a in self.accounts.values() if a.mail == mail), None))
+
+    def looks_like(self, skeleton: str) -> Deferred[Name | None]:
+        """As SqlStore."""
+        alike = (a.name for a in self.accounts.values() if a.skeleton == skeleton)
+        return succeed(next(alike, None))
+
+    def logins_since(self, at: float) -> Deferred[Sequence[Name]]:
+        """As SqlStore."""
+        found = [a for a in self.accounts.values() if (a.last_login or 0) >= at]
+        return succeed([a.name for a in sorted(found, key=lambda a: -(a.last_login or 0))])
+
+    def history(self, room: ChannelName, lines: int) -> Deferred[Sequence[Said]]:
+        """As SqlStore."""
+        return succeed(self.lines.get(room, [])[-lines:])
+
+    def append_lines(self, lines: Sequence[Said]) -> Deferred[Sequence[Said]]:
+        """As SqlStore."""
+        if self.broken:
+            return fail(OSError("no space left"))
+        for said in lines:
+            self.lines.setdefault(said.room, []).append(said)
+        return succeed([])
+
+    def add_account(self, account: Account) -> Deferred[Account]:
+        """As SqlStore."""
+        for other in self.accounts.values():
+            if other.key == account.key or other.skeleton == account.skeleton:
+                return fail(NameTaken(f"{account.name} is taken. Please choose another name."))
+        new = attrs.evolve(account, id=len(self.accounts) + 1)
+        self.accounts[account.key] = new
+        return succeed(new)
+
+    def logged_in(self, account: Account, at: float) -> Deferred[None]:
+        """As SqlStore."""
+        return self._change(account.key, last_login=at)
+
+    def set_password(self, account: Account, password: str) -> Deferred[None]:
+        """As SqlStore."""
+        return self._change(account.key, password=password)
+
+    def set_mail(self, account: Account, mail: str | None) -> Deferred[None]:
+        """As SqlStore."""
+        others = [a for a in self.accounts.values() if a.key != account.key]
+        if mail is not None and any(other.mail == mail for other in others):
+            return fail(BadMail("That address belongs to another account."))
+        return self._change(account.key, mail=mail)
+
+    def tries(self) -> Sequence[Tries]:
+        """As SqlStore."""
+        return list(self.wrong.values())
+
+    def save_tries(self, tries: Iterable[Tries]) -> Deferred[None]:
+        """As SqlStore."""
+        for one in tries:
+            self.wrong.pop((one.account, one.address), None)
+            if one.count:
+                self.wrong[one.account, one.address] = one
+        return succeed(None)
+
+    def _change(self, key: Key, **values: Any) -> Deferred[None]:
+        self.accounts[key] = attrs.evolve(self.accounts[key], **values)
+        return succeed(None)
+
+
+@attrs.define
+class PlainPasswords:
+    """Passwords stored as they are typed; "slow" waits for ``proceed``, "locked" is locked."""
+
+    waiting: list[Deferred[None]] = attrs.field(factory=list)
+
+    async def login(
+        self, who: str, account: Account | None, password: str, address: str
+    ) -> Account:
+        """Check a password."""
+        if password == "slow":
+            self.waiting.append(Deferred())
+            await self.waiting[-1]
+        if password == "locked":
+            raise LockedOut(who, 42)
+        if password == "last":
+            raise LockedOut(who, 60, first=True)
+        if account is None or (password != "slow" and account.password != password):
+            raise WrongPassword(2)
+        return account
+
+    async def hash(self, password: str) -> str:
+        """What is stored of a password."""
+        if len(password) < 4:
+            raise BadPassword("A password has at least 4 characters.")
+        return password
+
+    def proceed(self) -> None:
+        """Let the slow ones go on."""
+        waiting, self.waiting = self.waiting, []
+        for one in waiting:
+            one.callback(None)
+
+
+@attrs.define
+class World:
+    """A hub with everything around it in memory, and people to put in it."""
+
+    clock: Clock
+    rules: Rules = RULES
+    store: MemoryStore = attrs.field(factory=MemoryStore)
+    passwords: PlainPasswords = attrs.field(factory=PlainPasswords)
+    incidents: list[int] = attrs.field(factory=list)
+    hub: Hub = attrs.field(init=False)
+    journal: MemoryJournal = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.hub = Hub(
+            clock=self.clock,
+            rules=self.rules,
+            roster=MemoryRoster(),
+            store=self.store,
+            passwords=self.passwords,
+            commands=TABLE,
+            spawn=spawn,
+            incident=self.incident,
+        )
+        self.journal = self.hub.journal = MemoryJournal(self.clock, self.hub)
+
+    def incident(self) -> int:
+        """Count an error that is no refusal."""
+        self.incidents.append(len(self.incidents) + 1)
+        return self.incidents[-1]
+
+    def channel(self, name: str = "general", capacity: int = 100, afk: int = 100) -> Channel:
+        """Open a channel."""
+        channel = Channel(ChannelName(name), capacity, afk, True)
+        self.hub.open(channel)
+        return channel
+
+    def account(self, name: str, password: str = "secret", role: Role = Role.USER) -> Account:
+        """Store an account."""
+        known = read_name(name)
+        skeleton = skeleton_of(known)
+        number = len(self.store.accounts) + 1
+        new = Account(number, key_of(known), known, skeleton, None, password, role, 0.0, None)
+        self.store.accounts[new.key] = new
+        return new
+
+    def connect(self, home: Channel | None = None, address: str = "10.0.0.1") -> Session:
+        """A connection that has been greeted; its link is ``session.link``."""
+        session = Session.begin(self.hub, FakeLink(), FakeCodec(), address, home)
+        spawn(session.greet())
+        return session
+
+    def login(self, name: str, home: Channel | None = None) -> Session:
+        """Somebody who has an account and has logged in, with everything told so far delivered."""
+        if key_of(read_name(name)) not in self.store.accounts:
+            self.account(name)
+        session = self.connect(home)
+        session.receive(f"login {name}|secret")
+        self.turn()
+        return session
+
+    def turn(self) -> None:
+        """Let the journal deliver."""
+        self.clock.advance(0)
+
+
+def link_of(session: Session) -> FakeLink:
+    """A session's fake link."""
+    assert isinstance(session.link, FakeLink)
+    return session.link

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import implementer
 
-from tests.fakes import World
+from tests.fakes import World, spawn
 
 
+@implementer(ILogObserver)
 class LoggedErrors:
     """Errors that a test caused on purpose are taken out with :meth:`flush`."""
 
@@ -52,9 +54,6 @@ def world(clock: Clock) -> Iterator[World]:
     """A hub in memory; everybody in it is sent away at the end."""
     made = World(clock)
     yield made
-    for holder in list(made.hub._sessions):
-        clock.advance(0)
-        from tests.fakes import spawn
-
-        spawn(holder.lost())  # type: ignore[attr-defined]
+    for session in list(made.hub.sessions):
+        spawn(session.lost())
     clock.advance(0)

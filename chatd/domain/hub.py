@@ -88,9 +88,9 @@ class Hub:
     journal: Journal = attrs.field(init=False)
     closing: bool = False
     reading: int = 0
+    sessions: dict[Holder, None] = attrs.field(factory=dict)
     _rooms: dict[ChannelName, Channel] = attrs.field(factory=dict)
     _by_key: dict[Key, Channel] = attrs.field(factory=dict)
-    _sessions: dict[Holder, None] = attrs.field(factory=dict)
     _held: list[Callable[[], None]] = attrs.field(factory=list)
 
     # Asked for by sessions and commands: these only append.
@@ -204,16 +204,16 @@ class Hub:
 
     def arrived(self, holder: Holder) -> None:
         """A connection has come, whoever it may be."""
-        self._sessions[holder] = None
+        self.sessions[holder] = None
 
     def gone(self, holder: Holder) -> None:
         """A connection is closed."""
-        self._sessions.pop(holder, None)
+        self.sessions.pop(holder, None)
 
     async def close(self, text: str) -> None:
         """Say farewell to every connection; nobody is told who leaves."""
         self.closing = True
-        for holder in list(self._sessions):
+        for holder in list(self.sessions):
             await holder.end(text)
 
     def hold(self, proceed: Callable[[], None]) -> None:

@@ -89,7 +89,7 @@ class Clock(Protocol):
     def seconds(self) -> float:
         """Now, in seconds since the epoch."""
 
-    def callLater(self, delay: float, call: Callable[..., object], *args: Any) -> Timer:
+    def callLater(self, delay: float, call: Callable[..., object], /, *args: Any) -> Timer:
         """Call something once, ``delay`` seconds from now."""
 
 
@@ -163,6 +163,9 @@ class Holder(Protocol):
 
     async def end(self, text: str) -> None:
         """Leave everything, say farewell with these words and close."""
+
+    async def lost(self) -> None:
+        """Take note: the connection is gone."""
 
 
 class Journal(Protocol):

@@ -156,6 +156,8 @@ class Dialogue:
     @asked.setter
     def asked(self, asked: Asked | None) -> None:
         self._asked, self._at, self._answers = asked, 0, ()
+        if asked is None and (shown := self.telnet.show()):
+            self._write(shown)
 
     def encode(self, event: Event) -> bytes:
         """The bytes of an event for this client alone."""
@@ -193,8 +195,8 @@ class Dialogue:
             self.asked = None
             name = line.strip()
             return _command(name) if name.startswith("/") else Request(asked.verb, name)
-        if shown := self.telnet.show():
-            self._write(shown + END.encode())  # the client has not shown the end of the line either
+        if self.telnet.hidden:
+            self._write(END.encode())  # the client has not shown the end of the line either
         if not line:
             self.asked = None
             if asked.text:

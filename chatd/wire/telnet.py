@@ -21,12 +21,12 @@ _LONGEST_COMMAND: Final = 512  # bytes of a subnegotiation that we wait for
 
 
 class _Echo(Enum):
-    """Who shows what is typed (RFC 1143: our side of the option ECHO)."""
+    """Who shows what is typed: RFC 1143's states of our side of the option ECHO."""
 
-    CLIENT = auto()
-    OFFERED = auto()
-    SERVER = auto()
-    WITHDRAWN = auto()
+    NO = auto()  # the client
+    WANT_YES = auto()  # we have offered to, and wait for the answer
+    YES = auto()  # we do, which means that nothing is shown
+    WANT_NO = auto()  # we have said that we don't any more, and wait for the answer
 
 
 @attrs.define(eq=False)
@@ -36,7 +36,8 @@ class TelnetFilter:
     speaks: bool = False
     _partial: bytes = b""
     _skipping: bool = False
-    _echo: _Echo = _Echo.CLIENT
+    _echo: _Echo = _Echo.NO
+    _opposite: bool = False  # once the answer is there, ask for the opposite (RFC 1143)
     _ours: frozenset[int] = frozenset()
     _theirs: frozenset[int] = frozenset()
 
@@ -62,18 +63,27 @@ class TelnetFilter:
             at = end
         return bytes(text), bytes(answers)
 
+    @property
+    def hidden(self) -> bool:
+        """Whether the client doesn't show what is typed, as far as it has been told."""
+        return self._echo in {_Echo.WANT_YES, _Echo.YES}
+
     def hide(self) -> bytes:
         """What to send so that the client doesn't show what is typed next."""
-        if not self.speaks or self._echo in {_Echo.OFFERED, _Echo.SERVER}:
+        if not self.speaks:
             return b""
-        self._echo = _Echo.OFFERED
+        self._opposite = self._echo is _Echo.WANT_NO
+        if self._echo is not _Echo.NO:
+            return b""
+        self._echo = _Echo.WANT_YES
         return bytes((IAC, WILL, ECHO))
 
     def show(self) -> bytes:
         """What to send so that the client shows again what is typed."""
-        if self._echo in {_Echo.CLIENT, _Echo.WITHDRAWN}:
+        self._opposite = self._echo is _Echo.WANT_YES
+        if self._echo is not _Echo.YES:
             return b""
-        self._echo = _Echo.WITHDRAWN
+        self._echo = _Echo.WANT_NO
         return bytes((IAC, WONT, ECHO))
 
     def _command(self, data: bytes, start: int, text: bytearray, answers: bytearray) -> int | None:
@@ -138,14 +148,15 @@ class TelnetFilter:
         return bytes((IAC, yes if wanted else no, option))
 
     def _negotiate_echo(self, code: int) -> bytes:
-        answer = b""
-        if code == DO:
-            if self._echo is _Echo.CLIENT:
-                return bytes((IAC, WONT, ECHO))
-            if self._echo is _Echo.OFFERED:
-                self._echo = _Echo.SERVER
-        else:
-            if self._echo is _Echo.SERVER:
-                answer = bytes((IAC, WONT, ECHO))
-            self._echo = _Echo.CLIENT
-        return answer
+        """Take the client's word on ECHO; what it asks for by itself is refused."""
+        was, opposite, self._opposite = self._echo, self._opposite, False
+        if was is _Echo.WANT_YES:
+            self._echo = _Echo.YES if code == DO else _Echo.NO
+            return self.show() if opposite else b""
+        if was is _Echo.WANT_NO:
+            self._echo = _Echo.NO
+            return self.hide() if opposite else b""
+        if (code == DO) == (was is _Echo.YES):
+            return b""
+        self._echo = _Echo.NO
+        return bytes((IAC, WONT, ECHO))

@@ -5,7 +5,7 @@ The layers, each importing only those below it (import-linter checks this)::
     service                        wires everything; the only module that touches the reactor
     doors | auth | journal | store ways in, passwords, the order of events, what lasts
     wire | commands                bytes to requests and events to bytes; what people can type
-    config                         one TOML file, checked whole
+    configfile, config             one TOML file, checked whole
     domain                         names, events, rooms, sessions, the hub
 
 A request's way: a *door* reads bytes, its *codec* makes them *requests*, the *session* lets them

@@ -1,11 +1,11 @@
 """Passwords: a cred Portal whose one checker is bcrypt behind a lock.
 
-The rule: no password is hashed in the reactor's thread, nobody learns from the time it takes whether
-an account exists, and every way in goes through the same :class:`LockoutChecker`.
+The rule: no password is hashed in the reactor's thread, nobody learns from the time it takes
+whether an account exists, and every way in goes through the same :class:`LockoutChecker`.
 
-A password is normalised (PRECIS OpaqueString, RFC 8265), put through HMAC-SHA256 with a name of our own
-(bcrypt reads only 72 bytes, and a bare SHA-256 could be looked up in other sites' leaks), then through
-bcrypt. What is stored begins with the name of that scheme.
+A password is normalised (PRECIS OpaqueString, RFC 8265), put through HMAC-SHA256 with a name of our
+own (bcrypt reads only 72 bytes, and a bare SHA-256 could be looked up in other sites' leaks), then
+through bcrypt. What is stored begins with the name of that scheme.
 """
 
 import base64
@@ -28,7 +28,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from zope.interface import Attribute, Interface, implementer
 
-from chatd.domain.errors import BadPassword, LockedOut, TooBusy, WrongPassword
+from chatd.domain.errors import BadPassword, ChatError, LockedOut, TooBusy, WrongPassword
 from chatd.domain.limits import Lockout
 from chatd.domain.ports import Account, Store
 
@@ -69,8 +69,11 @@ class AccountPassword:
         return self.who.casefold() if self.account is None else self.account.key
 
 
-class Stopped(Exception):
+class Stopped(TooBusy):
     """The server is stopping; nothing is hashed any more."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is stopping.")
 
 
 @attrs.define(eq=False)
@@ -101,7 +104,7 @@ class Bcrypt:
         self._pool.stop()
 
     async def hash(self, password: str) -> str:
-        """Make what is stored of a password.
+        """Make what is stored of a new password.
 
         Raises:
             BadPassword: it can't be one.
@@ -109,6 +112,10 @@ class Bcrypt:
         """
         if len(password) < self._shortest:
             raise BadPassword(f"A password has at least {self._shortest} characters.")
+        return await self.rehash(password)
+
+    async def rehash(self, password: str) -> str:
+        """Make what is stored of a password that somebody has, however short; as :meth:`hash`."""
         prepared = _prepared(password)
         if prepared is None:
             raise BadPassword("A password has plain characters only, and no more than 1024 bytes.")
@@ -132,6 +139,8 @@ class Bcrypt:
         return _bcrypt_part(stored).split("$")[2] != f"{self._cost:02}"
 
     async def _run(self, work: Callable[[], T]) -> T:
+        if self._stopped:
+            raise Stopped
         if self._most_waiting and self._waiting >= self._most_waiting:
             raise TooBusy("Many are logging in just now, please try again in a moment.")
         self._waiting += 1
@@ -169,10 +178,17 @@ class BcryptChecker:
         if not await self._bcrypt.check(password, stored) or account is None:
             raise UnauthorizedLogin
         if self._bcrypt.outdated(account.password):
-            hashed = await self._bcrypt.hash(password)
-            await self._store.set_password(account, hashed)
-            account = attrs.evolve(account, password=hashed)
+            account = await self._renewed(account, password)
         return account
+
+    async def _renewed(self, account: Account, password: str) -> Account:
+        """The account with a hash of today's cost, or as it is: the password was right anyway."""
+        try:
+            hashed = await self._bcrypt.rehash(password)
+            await self._store.set_password(account, hashed)
+        except ChatError:
+            return account
+        return attrs.evolve(account, password=hashed)
 
 
 @implementer(ICredentialsChecker)
@@ -182,6 +198,7 @@ class LockoutChecker:
 
     _checker: BcryptChecker
     _lockout: Lockout
+    _store: Store
     credentialInterfaces = (IAccountPassword,)
 
     def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
@@ -194,9 +211,14 @@ class LockoutChecker:
         try:
             found = await self._checker.requestAvatarId(credentials)
         except UnauthorizedLogin:
-            raise WrongPassword(self._lockout.failed(account, address)) from None
+            try:
+                left = self._lockout.failed(account, address)
+            finally:
+                # Nobody is told of a lock that a crash could still undo.
+                await self._store.settled()
+            raise WrongPassword(left) from None
         except Exception:
-            self._lockout.gave_up(account, address, "")
+            self._lockout.gave_up(account, address)
             raise
         self._lockout.succeeded(account, address)
         assert isinstance(found, Account)
@@ -224,7 +246,7 @@ class PortalPasswords:
     @classmethod
     def behind(cls, bcrypt_: Bcrypt, lockout: Lockout, store: Store) -> "PortalPasswords":
         """The whole chain: portal, lock, bcrypt."""
-        checker = LockoutChecker(BcryptChecker(bcrypt_, store), lockout)
+        checker = LockoutChecker(BcryptChecker(bcrypt_, store), lockout, store)
         return cls(Portal(Realm(), [checker]), bcrypt_)
 
     async def login(

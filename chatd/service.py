@@ -9,9 +9,8 @@ from collections.abc import Coroutine
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-import attrs
 from twisted.application.service import MultiService
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
@@ -23,7 +22,8 @@ from twisted.python import usage
 from chatd import __version__
 from chatd.auth import Bcrypt, PortalPasswords
 from chatd.commands import TABLE
-from chatd.config import Config, ConfigError, Door, Problem, load, sample
+from chatd.config import Config, Door
+from chatd.configfile import ConfigError, Problem, load, sample
 from chatd.domain.hub import Hub, Rules
 from chatd.domain.limits import Gate, Lockout
 from chatd.domain.names import RESERVED, Key, Name, key_of, read_channel_name
@@ -31,7 +31,7 @@ from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.session import LINGER, is_local
 from chatd.doors import IDoor, known_doors
-from chatd.doors.reception import Listening, ListenError, Reception
+from chatd.doors.reception import ListenError, Listening, Reception
 from chatd.journal import StoreJournal
 from chatd.store.files import StoreError, open_database
 from chatd.store.sql import SqlStore
@@ -48,11 +48,11 @@ class Options(usage.Options):
 
     synopsis = "[options]"
     longdesc = "A chat server for telnet and nc. Without a file it runs on built-in defaults."
-    optParameters = [
+    optParameters: ClassVar = [
         ["config", "c", None, "the configuration, a TOML file"],
         ["host", None, None, "where to listen instead of 127.0.0.1 (0.0.0.0: every network)"],
     ]
-    optFlags = [
+    optFlags: ClassVar = [
         ["check", None, "check the configuration and exit"],
         ["sample", None, "print a commented sample configuration and exit"],
     ]
@@ -93,15 +93,14 @@ def read_config(file: str | None, host: str | None) -> Config:
             raise ConfigError(file, [Problem(0, "", "is not UTF-8 text")]) from None
     doors = known_doors()
     kinds = {kind: partial(_settings_class, door) for kind, door in doors.items()}
-    config = load(file or "defaults", text, kinds, check_endpoint)
-    return attrs.evolve(config, host=host) if host else config
+    return load(file or "defaults", text, kinds, check_endpoint, host)
 
 
 def check_endpoint(listen: str) -> str | None:
     """What is wrong with an endpoint string, or None."""
     try:
         serverFromString(_reactor, listen)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Parsers of endpoint strings raise whatever their arguments make them: a missing
         # certificate an OSError, a misspelt key a TypeError. All of it is the string's fault.
         return f"no endpoint: {error or type(error).__name__}"
@@ -116,9 +115,9 @@ def makeService(options: Options) -> "ChatService":
 class ChatService(MultiService):
     """Everything that runs: store, passwords, hub, journal, doors, clean-up.
 
-    ``reactor`` gives time, threads and sockets. It all starts in :meth:`startService`, the store before
-    the doors, so that nobody gets in before everything is there; a part that can't start is told in
-    one line, and ends the process with status 1.
+    ``reactor`` gives time, threads and sockets. It all starts in :meth:`startService`, the store
+    before the doors, so that nobody gets in before everything is there; a part that can't start is
+    told in one line, and ends the process with status 1.
     """
 
     def __init__(self, config: Config, reactor: Any) -> None:
@@ -140,7 +139,8 @@ class ChatService(MultiService):
             self._open()
             MultiService.startService(self)
         except (StoreError, ListenError) as error:
-            sys.stderr.write(f"chatd can't start: {error}\n")
+            # twistd has put its log in the place of sys.stderr.
+            print(f"chatd can't start: {error}", file=sys.__stderr__, flush=True)
             raise SystemExit(1) from None
         self._prune.start(_PRUNE_SECONDS, now=True)
         self._reactor.callWhenRunning(self._ready)
@@ -194,7 +194,7 @@ class ChatService(MultiService):
             hub.open(channel)
         kept = store.open_rooms([channel.name for channel in channels if channel.keeps])
         self.journal = hub.journal = StoreJournal(
-            reactor, hub, store, spawn, kept, limits.journal_events
+            reactor, hub, store, spawn, kept, limits.journal_bytes
         )
         for configured, channel in zip(config.channels, channels, strict=True):
             self._open_door(Door("line", configured.listen), channel)
@@ -212,14 +212,18 @@ class ChatService(MultiService):
         module.open_door(door.settings or module.Settings(), reception).setServiceParent(self)
 
     def _ready(self) -> None:
+        exposed: list[str] = []
         for door in self:
             if isinstance(door, Listening):
-                for port in door.ports:
-                    _log.info("listening on {address}", address=port.getHost())
-        if not is_local(self.config.host):
+                for text, address in door.addresses():
+                    _log.info("listening on {address}", address=address)
+                    if not text.casefold().startswith(("ssl:", "tls:")):
+                        exposed.append(getattr(address, "host", ""))
+        exposed = sorted({host for host in exposed if not is_local(host)})
+        if exposed:
             _log.warn(
-                "open to the network ({host}): telnet and nc carry passwords in the clear",
-                host=self.config.host,
+                "open to the network ({hosts}): telnet and nc carry passwords in the clear",
+                hosts=", ".join(exposed),
             )
         _log.info("chatd {version} is ready", version=__version__)
 
@@ -228,6 +232,12 @@ class ChatService(MultiService):
 
     async def _forget_old_lines(self) -> None:
         """Forget what the configuration says need not be kept, a little at a time."""
+        try:
+            await self._forget()
+        except Exception:  # noqa: BLE001 (a full disk, say: the next hour may do better)
+            _log.failure("old lines were not forgotten")
+
+    async def _forget(self) -> None:
         keep = self.config.store
         before = self._reactor.seconds() - keep.keep_days * _DAY if keep.keep_days else 0.0
         for channel in self.config.channels:
@@ -271,9 +281,12 @@ def state_directory(configured: str) -> Path:
     """
     # systemd sets the variable for a unit with StateDirectory=; the first of several is ours.
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    path = Path(configured or given or "~/.local/state/chatd").expanduser()
+    path = Path(configured or given or "~/.local/state/chatd")
     try:
+        path = path.expanduser()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except RuntimeError:  # a user without a home, as in many containers
+        raise StoreError(f"{path}: there is no home directory; set state") from None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
     return path

@@ -4,11 +4,21 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from tests.fakes import World, spawn
+from chatd.auth import Bcrypt
+from tests.fakes import Notes, World, spawn
+from tests.sockets import servers
+from tests.threads import COST, CountingPool, Threads, reactor
+
+__all__ = ["servers"]  # the fixtures that other modules have
+
+# How long an example takes depends on the machine, and says nothing of the program.
+settings.register_profile("chatd", deadline=None)
+settings.load_profile("chatd")
 
 
 @implementer(ILogObserver)
@@ -57,3 +67,31 @@ def world(clock: Clock) -> Iterator[World]:
     for session in list(made.hub.sessions):
         spawn(session.lost())
     clock.advance(0)
+
+
+@pytest.fixture
+def threads() -> Threads:
+    """Where a store's threads hand back their results."""
+    return Threads()
+
+
+@pytest.fixture
+def pool() -> Iterator[CountingPool]:
+    """Bcrypt's thread."""
+    made = CountingPool()
+    yield made
+    made.stop()
+    assert reactor.getDelayedCalls() == []
+
+
+@pytest.fixture
+def hashing(pool: CountingPool) -> Bcrypt:
+    """Bcrypt without a bound on who waits, for passwords of at least 4 characters."""
+    return Bcrypt(reactor, COST, 0, 4, pool)
+
+
+@pytest.fixture
+def notes(world: World) -> Notes:
+    """Commands, besides the real ones, that note what they are asked for."""
+    world.hub.commands = made = Notes()
+    return made

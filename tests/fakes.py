@@ -1,11 +1,11 @@
-"""Stand-ins for what is outside the domain: a store in memory, links that remember, passwords in the clear.
+"""Stand-ins for what is outside the domain: store in memory, links that remember, plain passwords.
 
-Each fits its Protocol in :mod:`chatd.domain.ports`, and the store passes the contract suite that the
-real one passes (``test_store.py``).
+Each fits its Protocol in :mod:`chatd.domain.ports`, and the store passes the contract suite that
+the real one passes (``test_store.py``).
 """
 
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -13,15 +13,26 @@ from twisted.internet.task import Clock
 
 from chatd.commands import TABLE
 from chatd.domain.audience import Audience
-from chatd.domain.errors import BadMail, BadPassword, LockedOut, NameTaken, WrongPassword
-from chatd.domain.events import Asked, Event, Said
+from chatd.domain.errors import (
+    BadMail,
+    BadPassword,
+    ChatError,
+    LockedOut,
+    NameTaken,
+    NotStored,
+    WrongPassword,
+)
+from chatd.domain.events import Asked, Event, Refused, Said, Told
 from chatd.domain.hub import Hub, Rules
 from chatd.domain.names import RESERVED, ChannelName, Key, Name, key_of, read_name, skeleton_of
 from chatd.domain.ports import Account, Format, Line, Mark, Request, Role, Tries
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.session import Session
+from chatd.domain.text import Text
 from chatd.journal import MemoryJournal
+
+T = TypeVar("T")
 
 RULES = Rules(
     server="chatd",
@@ -46,6 +57,16 @@ def spawn(work: Coroutine[Any, Any, None]) -> Deferred[None]:
     return Deferred.fromCoroutine(work)
 
 
+def result_of(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that has nothing to wait for, or its exception raised."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("it waits")
+
+
 def wire(event: Event) -> bytes:
     """A wire format for tests: an event's repr, a line each."""
     return f"{event}\n".encode()
@@ -58,7 +79,7 @@ def other_wire(event: Event) -> bytes:
 
 @attrs.define(eq=False)
 class FakeLink:
-    """A link that remembers: ``sent`` in order, what rooms were written and what it alone was told."""
+    """A link that remembers: ``sent`` in order, both a room's bytes and what it alone was told."""
 
     format: Format = wire
     audiences: tuple[Audience, ...] = ()
@@ -120,7 +141,7 @@ class FakeCodec:
 
 @attrs.define(eq=False)
 class MemoryStore:
-    """A store that forgets when the test ends. ``broken`` makes every write fail as a full disk does."""
+    """A store that forgets when the test ends; ``broken`` takes no line, like a full disk."""
 
     accounts: dict[Key, Account] = attrs.field(factory=dict)
     lines: dict[ChannelName, list[Said]] = attrs.field(factory=dict)
@@ -142,12 +163,14 @@ class MemoryStore:
 
     def logins_since(self, at: float) -> Deferred[Sequence[Name]]:
         """As SqlStore."""
-        found = [a for a in self.accounts.values() if (a.last_login or 0) >= at]
-        return succeed([a.name for a in sorted(found, key=lambda a: -(a.last_login or 0))])
+        logins = (
+            (a.last_login, a.name) for a in self.accounts.values() if a.last_login is not None
+        )
+        return succeed([name for last, name in sorted(logins, reverse=True) if last >= at])
 
     def history(self, room: ChannelName, lines: int) -> Deferred[Sequence[Said]]:
         """As SqlStore."""
-        return succeed(self.lines.get(room, [])[-lines:])
+        return succeed(self.lines.get(room, [])[-lines:] if lines else [])
 
     def append_lines(self, lines: Sequence[Said]) -> Deferred[Sequence[Said]]:
         """As SqlStore."""
@@ -160,7 +183,8 @@ class MemoryStore:
     def add_account(self, account: Account) -> Deferred[Account]:
         """As SqlStore."""
         for other in self.accounts.values():
-            if other.key == account.key or other.skeleton == account.skeleton:
+            same_mail = account.mail is not None and other.mail == account.mail
+            if other.key == account.key or other.skeleton == account.skeleton or same_mail:
                 return fail(NameTaken(f"{account.name} is taken. Please choose another name."))
         new = attrs.evolve(account, id=len(self.accounts) + 1)
         self.accounts[account.key] = new
@@ -172,6 +196,8 @@ class MemoryStore:
 
     def set_password(self, account: Account, password: str) -> Deferred[None]:
         """As SqlStore."""
+        if self.accounts[account.key].password != account.password:
+            return fail(NotStored())
         return self._change(account.key, password=password)
 
     def set_mail(self, account: Account, mail: str | None) -> Deferred[None]:
@@ -191,6 +217,10 @@ class MemoryStore:
             self.wrong.pop((one.account, one.address), None)
             if one.count:
                 self.wrong[one.account, one.address] = one
+        return succeed(None)
+
+    def settled(self) -> Deferred[None]:
+        """As SqlStore."""
         return succeed(None)
 
     def _change(self, key: Key, **values: Any) -> Deferred[None]:
@@ -232,6 +262,40 @@ class PlainPasswords:
             one.callback(None)
 
 
+@attrs.define(eq=False)
+class Notes:
+    """Commands that note what they are asked for, besides the real ones.
+
+    ``do TEXT`` notes it at once, ``slowly TEXT`` after ``proceed``; ``crash`` and ``slow-crash``
+    have a mistake.
+    """
+
+    done: list[str] = attrs.field(factory=list)
+    waiting: list[Deferred[None]] = attrs.field(factory=list)
+
+    def run(self, session: Session, request: Request) -> Coroutine[Any, Any, None] | None:
+        """As CommandTable."""
+        if request.verb == "do":
+            self.done.append(request.text)
+            return None
+        if request.verb == "crash":
+            raise ZeroDivisionError
+        if request.verb in {"slowly", "slow-crash"}:
+            return self._slowly(request)
+        return TABLE.run(session, request)
+
+    def proceed(self) -> None:
+        """Let the oldest of the slow ones go on."""
+        self.waiting.pop(0).callback(None)
+
+    async def _slowly(self, request: Request) -> None:
+        self.waiting.append(Deferred())
+        await self.waiting[-1]
+        if request.verb == "slow-crash":
+            raise ZeroDivisionError
+        self.done.append(request.text)
+
+
 @attrs.define
 class World:
     """A hub with everything around it in memory, and people to put in it."""
@@ -256,6 +320,10 @@ class World:
             incident=self.incident,
         )
         self.journal = self.hub.journal = MemoryJournal(self.clock, self.hub)
+
+    def change(self, **rules: Any) -> None:
+        """Change the rules."""
+        self.rules = self.hub.rules = attrs.evolve(self.hub.rules, **rules)
 
     def incident(self) -> int:
         """Count an error that is no refusal."""
@@ -296,8 +364,35 @@ class World:
         """Let the journal deliver."""
         self.clock.advance(0)
 
+    def ask(self, session: Session, line: str) -> list[bytes | Event]:
+        """What a session is sent for a line of its own, and for nothing before that."""
+        link_of(session).take()
+        session.receive(line)
+        self.turn()
+        return link_of(session).take()
+
+
+def refused(error: ChatError, at: float = 0.0) -> list[bytes | Event]:
+    """What a session is sent when it is refused something."""
+    return [Refused(error.code, str(error), at)]
+
+
+def told(*lines: str, at: float = 0.0) -> list[bytes | Event]:
+    """What a session is sent as an answer in plain sentences."""
+    return [Told(lines, at)]
+
 
 def link_of(session: Session) -> FakeLink:
     """A session's fake link."""
     assert isinstance(session.link, FakeLink)
     return session.link
+
+
+def sent_to(session: Session) -> list[bytes | Event]:
+    """What a session has been sent since this was last asked."""
+    return link_of(session).take()
+
+
+def said(name: str, text: str, seq: int, at: float = 0.0) -> bytes:
+    """How the channel general reads a line."""
+    return wire(Said(ChannelName("general"), Name(name), Text(text), at, seq))

@@ -22,10 +22,8 @@ from chatd.domain.errors import (
     AlreadyLoggedIn,
     BadArguments,
     BadMail,
-    BadName,
     BadPassword,
     LockedOut,
-    NameTaken,
     NotAllowed,
     WrongPassword,
 )
@@ -33,23 +31,24 @@ from chatd.domain.events import Asked, Invited, Prompt
 from chatd.domain.names import Name, key_of, read_name, skeleton_of
 from chatd.domain.ports import Account, Role
 from chatd.domain.session import Session
-from chatd.domain.text import clean
+from chatd.domain.text import REPLACEMENT, Text
 
 _LONGEST_MAIL: Final = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 _NOBODY: Final = Word("")
+_NO_NAME: Final = Text("")
 
 
 @command("introduce", when=LOGIN)
-async def introduce(session: Session, who: Word = _NOBODY) -> None:
+async def introduce(session: Session, line: Text = _NO_NAME) -> None:
     """Say who one is, and be asked for what is needed to get in."""
-    if not who:
+    if not line:
         return
-    hub = session.hub
+    hub, who = session.hub, line.strip()
     account = await _account(session, who)
     if account is None and "@" not in who:
         name = read_name(who)
         if hub.rules.guests:
-            await hub.check_new(name)
+            await _check_new(session, name)
             await session.identify(name, None)
             return
         if hub.rules.register:
@@ -79,7 +78,8 @@ async def login(session: Session, who: Word, password: Password) -> None:
         await session.end(str(error))
     else:
         await session.identify(account.name, account)
-        await session.hub.store.logged_in(account, session.hub.clock.seconds())
+        if session.identified:  # else the client was gone before its password was checked
+            await session.hub.store.logged_in(account, session.hub.clock.seconds())
 
 
 @command("signup", when=LOGIN)
@@ -95,11 +95,9 @@ async def signup(session: Session, name: Name, password: NewPassword) -> None:
     await session.identify(name, account)
 
 
-@command("register", when=LOGGED_IN)
+@command("register", only=Role.GUEST, when=LOGGED_IN)
 async def register(session: Session, password: NewPassword) -> None:
     """Make the name that you came in with as a guest an account."""
-    if session.account is not None:
-        raise NotAllowed("You have an account already.")
     session.account = await _open_account(session, session.name, password)
     session.answer(f"The name {session.name} is yours; the next login asks for the password.")
 
@@ -132,13 +130,17 @@ async def account(session: Session, what: Word = _NOBODY, address: Word = _NOBOD
 
 
 async def _check_new(session: Session, name: Name) -> None:
-    """See that a new account may have this name.
+    """See that a new account, or a guest, may have this name.
 
     Raises:
         BadName, NameTaken: it may not.
         NotAllowed: the name is kept for an operator.
     """
     await session.hub.check_new(name)
+    _check_not_kept(session, name)
+
+
+def _check_not_kept(session: Session, name: Name) -> None:
     # The names that the configuration gives power to: only somebody on the server's own machine
     # may take one, or the first stranger to register it would be operator.
     if key_of(name) in session.hub.rules.operators and not session.local:
@@ -149,6 +151,7 @@ async def _open_account(session: Session, name: Name, password: str) -> Account:
     hub = session.hub
     if not hub.rules.register:
         raise NotAllowed("Nobody can register here; the operator opens accounts.")
+    _check_not_kept(session, name)
     hashed = await hub.passwords.hash(password)
     now = hub.clock.seconds()
     skeleton = skeleton_of(name)
@@ -157,7 +160,9 @@ async def _open_account(session: Session, name: Name, password: str) -> Account:
 
 
 async def _account(session: Session, who: str) -> Account | None:
-    if "@" in who:
+    if "@" in who and " " not in who:
+        if len(who) > _LONGEST_MAIL:
+            raise BadMail("That is not a mail address.")
         return await session.hub.store.account_by_mail(who.casefold())
     return await session.hub.store.account(key_of(read_name(who)))
 
@@ -177,11 +182,7 @@ def _own(session: Session) -> Account:
 
 def _mail(address: str) -> str:
     name, at, host = address.rpartition("@")
-    if (
-        not (name and at and "." in host)
-        or len(address) > _LONGEST_MAIL
-        or clean(address) != address
-    ):
+    if not (name and at and "." in host) or len(address) > _LONGEST_MAIL or REPLACEMENT in address:
         raise BadMail("That is not a mail address.")
     return address.casefold()
 

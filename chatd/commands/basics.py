@@ -16,7 +16,7 @@ def help_(session: Session, command: Word = Word("")) -> None:  # noqa: B008  a 
             raise UnknownCommand(command, "/help")
         session.answer(_explained(one))
         return
-    session.answer(*(_explained(c) for c in table.commands if c.typed and session.role >= c.needs))
+    session.answer(*(_explained(c) for c in table.commands if c.typed and c.allows(session.role)))
 
 
 @command("quit", "logout", "disconnect", when=LOGIN | LOGGED_IN)

@@ -26,6 +26,9 @@ async def wholasthr(session: Session) -> None:
     names = {key_of(name): name for name in await hub.roster.online_since(_an_hour_ago(session))}
     for name in await hub.store.logins_since(_an_hour_ago(session)):
         names.setdefault(key_of(name), name)
+    if not names:
+        session.answer("Nobody logged in within the last hour.")
+        return
     people = plural(len(names), "person", "people")
     session.answer(f"{people} in the last hour: {', '.join(names.values())}.")
 

@@ -1,10 +1,14 @@
 """Commands: channels, who is in them, and what was said there."""
 
+from typing import Final
+
 from chatd.commands.table import IN_ROOM, LOGGED_IN, Word, command
 from chatd.commands.talk import here
 from chatd.domain.errors import BadArguments, NotNow, TooBusy
 from chatd.domain.events import ChannelsListed, Recalled
 from chatd.domain.session import Session
+
+_USUAL_LINES: Final = 20
 
 
 @command("list", when=LOGGED_IN)
@@ -30,12 +34,14 @@ async def who(session: Session) -> None:
 
 
 @command("history", when=IN_ROOM)
-async def history(session: Session, lines: int = 20) -> None:
+async def history(session: Session, lines: int = _USUAL_LINES) -> None:
     """Show the last lines that were said in this channel."""
     hub, channel = session.hub, here(session)
     if not channel.keeps:
         raise NotNow("This channel keeps no history.")
     most = hub.rules.history_lines
+    if most and lines == _USUAL_LINES:
+        lines = min(lines, most)
     if lines < 1 or (most and lines > most):
         raise BadArguments(f"That is a number from 1 to {most}." if most else "At least 1.")
     if hub.rules.history_reads and hub.reading >= hub.rules.history_reads:

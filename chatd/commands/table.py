@@ -56,10 +56,15 @@ _NOT_NOW: Final = {
 }
 
 
+_MOST_DIGITS: Final = 9
+
+
 def _read_number(word: str) -> int:
     if not (word.isascii() and word.isdigit()):
         raise BadArguments(f"{word} is not a whole number.")
-    return int(word[:9])
+    if len(word) > _MOST_DIGITS:
+        raise BadArguments("That number is too large.")
+    return int(word)
 
 
 _READERS: Final[dict[object, Callable[[str], object]]] = {
@@ -101,6 +106,7 @@ class Command:
     parameters: tuple[Parameter, ...]
     help: str
     needs: Role
+    only: Role | None
     when: frozenset[State]
     handler: Handler
 
@@ -115,14 +121,22 @@ class Command:
         """Whether people type it, rather than their client asking for it."""
         return self.when != LOGIN and self.name != "say"
 
+    def allows(self, role: Role) -> bool:
+        """Whether somebody with this role may use it."""
+        return role >= self.needs and self.only in {None, role}
+
 
 def command(
     name: str,
     *aliases: str,
     needs: Role = Role.GUEST,
+    only: Role | None = None,
     when: frozenset[State] = NOT_WAITING,
 ) -> Callable[[Handler], Handler]:
-    """Declare a function to be a command; :meth:`CommandTable.collect` finds it."""
+    """Declare a function to be a command; :meth:`CommandTable.collect` finds it.
+
+    ``needs`` is the lowest role that may use it, ``only`` the one role that has a use for it.
+    """
 
     def declare(handler: Handler) -> Handler:
         help_text = inspect.getdoc(handler)
@@ -134,6 +148,7 @@ def command(
             tuple(_parameters(name, handler)),
             help_text.splitlines()[0],
             needs,
+            only,
             when,
             handler,
         )
@@ -167,8 +182,9 @@ class CommandTable:
         by_name: dict[str, Command] = {}
         for declared in found:
             for name in (declared.name, *declared.aliases):
-                if by_name.setdefault(name.casefold(), declared) is not declared:
+                if name.casefold() in by_name:
                     raise TypeError(f"/{name} is declared twice")
+                by_name[name.casefold()] = declared
         return cls(tuple(found), by_name)
 
     @property
@@ -191,38 +207,25 @@ class CommandTable:
         if wanted is None:
             # In the lobby a line without a slash is a command, so the hint has none either.
             slash = "" if session.state is State.LOBBY else "/"
-            raise UnknownCommand(f"{slash}{clean(request.verb)}", f"{slash}help")
+            raise UnknownCommand(f"{slash}{clean(request.verb)}" or "/", f"{slash}help")
         if session.state not in wanted.when:
             raise NotNow(_NOT_NOW[session.state])
-        if session.role < wanted.needs:
-            raise NotAllowed(_not_allowed(wanted.needs))
+        if not wanted.allows(session.role):
+            raise NotAllowed(_not_allowed(wanted))
         return self._call(wanted, session, request)
 
     @staticmethod
     def _call(
         wanted: Command, session: Session, request: Request
     ) -> Coroutine[Any, Any, None] | None:
-        arguments: list[object] = []
         # The entrance of all user text, whatever door it came through.
-        text: str = clean(request.text)
-        secrets = list(request.secrets)
-        for parameter in wanted.parameters:
-            if parameter.secret:
-                if not secrets:
-                    session.ask(Asked(wanted.name, text, _prompts(wanted)))
-                    return None
-                arguments.append(secrets.pop(0))
-                continue
-            word, rest = (text, "") if parameter.kind is Text else _split(text)
-            if not word.strip():
-                if parameter.optional:
-                    break
-                raise BadArguments(f"Usage: {wanted.usage}")
-            arguments.append(_READERS[parameter.kind](word))
-            text = rest
-        if text.strip():
-            raise BadArguments(f"Usage: {wanted.usage}")
-        return wanted.handler(session, *arguments)
+        text = clean(request.text)
+        arguments = _read(wanted, text)
+        secret = sum(parameter.secret for parameter in wanted.parameters)
+        if len(request.secrets) < secret:
+            session.ask(Asked(wanted.name, text, _prompts(wanted)))
+            return None
+        return wanted.handler(session, *arguments, *request.secrets[:secret])
 
 
 def as_rst(table: CommandTable) -> str:
@@ -242,13 +245,36 @@ def as_rst(table: CommandTable) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _read(wanted: Command, text: str) -> list[object]:
+    """The arguments that stand in the line itself."""
+    arguments: list[object] = []
+    for parameter in wanted.parameters:
+        if parameter.secret:
+            break
+        word, rest = (text, "") if parameter.kind is Text else _split(text)
+        if not word.strip():
+            if parameter.optional:
+                break
+            raise BadArguments(f"Usage: {wanted.usage}")
+        arguments.append(_READERS[parameter.kind](word))
+        text = rest
+    if text.strip():
+        raise BadArguments(f"Usage: {wanted.usage}")
+    return arguments
+
+
 def _parameters(name: str, handler: Handler) -> Iterator[Parameter]:
     hints = typing.get_type_hints(handler)
+    before: Parameter | None = None
     for parameter in list(inspect.signature(handler).parameters.values())[1:]:
         kind = hints.get(parameter.name)
         if kind not in _READERS and kind not in _SECRETS:
             raise TypeError(f"/{name}: nothing reads {parameter.name}: {kind}")
-        yield Parameter(parameter.name, kind, parameter.default is not parameter.empty)
+        after = Parameter(parameter.name, kind, parameter.default is not parameter.empty)
+        if before is not None and not after.secret and (before.secret or before.kind is Text):
+            raise TypeError(f"/{name}: nothing is left for {after.name}")
+        before = after
+        yield after
 
 
 def _prompts(wanted: Command) -> tuple[Prompt, ...]:
@@ -265,7 +291,9 @@ def _split(text: str) -> tuple[str, str]:
     return word, rest.lstrip()
 
 
-def _not_allowed(needs: Role) -> str:
-    if needs is Role.USER:
+def _not_allowed(wanted: Command) -> str:
+    if wanted.only is Role.GUEST:
+        return "You have an account already."
+    if wanted.needs is Role.USER:
         return "That needs an account. Type /register to open one."
     return "That is for operators."

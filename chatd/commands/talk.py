@@ -4,7 +4,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 from chatd.commands.table import IN_ROOM, command
-from chatd.domain.errors import NotNow
 from chatd.domain.names import Name
 from chatd.domain.rooms import Channel
 from chatd.domain.session import Session
@@ -24,11 +23,6 @@ def whisper(session: Session, to: Name, text: Text) -> Coroutine[Any, Any, None]
 
 
 def here(session: Session) -> Channel:
-    """The channel that a session is in or waits for.
-
-    Raises:
-        NotNow: it is in none.
-    """
-    if session.place is None:
-        raise NotNow("You are in no channel.")
+    """The channel that a session is in; for commands that need one."""
+    assert session.place is not None  # when=IN_ROOM
     return session.place

@@ -61,6 +61,15 @@ class Audience:
         """Tell everyone what was gathered."""
         if not self._gathered:
             return
+        try:
+            self._tell_all()
+        finally:
+            # An event that a codec fails on must not be tried, and kept, for ever.
+            self._gathered.clear()
+            self._encoded.clear()
+            self._heard.clear()
+
+    def _tell_all(self) -> None:
         heard = self._heard
         for encode, links in self._groups.items():
             if not links:
@@ -75,9 +84,6 @@ class Audience:
                     link.write(data)
         for link in heard:
             self.catch_up(link)
-        self._gathered.clear()
-        self._encoded.clear()
-        heard.clear()
 
     def _encode(self, encode: Format) -> list[bytes]:
         encoded = self._encoded.setdefault(encode, [])

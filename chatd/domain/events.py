@@ -40,7 +40,7 @@ class Greeted:
 
 @attrs.frozen
 class Asked:
-    """The session needs ``prompts`` answered; ``verb`` with ``text`` is the request they complete."""
+    """The session needs ``prompts`` answered; ``verb`` with ``text`` is the request they make."""
 
     verb: str
     text: str

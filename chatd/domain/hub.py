@@ -12,6 +12,7 @@ import attrs
 from chatd.domain.audience import Audience
 from chatd.domain.errors import (
     AlreadyLoggedIn,
+    BadName,
     CannotSwitch,
     NameTaken,
     NoSuchChannel,
@@ -34,7 +35,15 @@ from chatd.domain.events import (
     Whispered,
     WhisperSent,
 )
-from chatd.domain.names import ChannelName, Key, Name, check_free, key_of, skeleton_of
+from chatd.domain.names import (
+    ChannelName,
+    Key,
+    Name,
+    check_free,
+    key_of,
+    read_channel_name,
+    skeleton_of,
+)
 from chatd.domain.ports import (
     Batch,
     Clock,
@@ -91,7 +100,7 @@ class Hub:
     sessions: dict[Holder, None] = attrs.field(factory=dict)
     _rooms: dict[ChannelName, Channel] = attrs.field(factory=dict)
     _by_key: dict[Key, Channel] = attrs.field(factory=dict)
-    _held: list[Callable[[], None]] = attrs.field(factory=list)
+    _held: dict[Holder, Callable[[], None]] = attrs.field(factory=dict)
 
     # Asked for by sessions and commands: these only append.
 
@@ -106,11 +115,10 @@ class Hub:
         Raises:
             NoSuchChannel: there is none.
         """
-        # What no name can be is no channel's name either: casefold() serves where PRECIS would not.
-        for key in (text.casefold(), text):
-            if Key(key) in self._by_key:
-                return self._by_key[Key(key)]
-        raise NoSuchChannel(clean(text))
+        try:
+            return self._by_key[key_of(read_channel_name(text))]
+        except (BadName, KeyError):
+            raise NoSuchChannel(clean(text)) from None
 
     async def greet(self, channel: Channel | None) -> Greeted:
         """What a new connection is told first."""
@@ -124,11 +132,15 @@ class Hub:
 
         Raises:
             BadName: it is reserved.
-            NameTaken: it can be confused with one that somebody has.
+            NameTaken: somebody has it, or one that it can be confused with.
         """
         check_free(name, self.rules.reserved)
         skeleton = skeleton_of(name)
         taken = await self.store.looks_like(skeleton) or await self.roster.looks_like(skeleton)
+        # A name in another case need not look the same: NIKE and nike.
+        online = await self.roster.find(name)
+        if online is not None:
+            taken = online.name
         if taken is not None:
             raise NameTaken(f"{name} is taken, or looks like {taken}. Please choose another name.")
 
@@ -209,6 +221,7 @@ class Hub:
     def gone(self, holder: Holder) -> None:
         """A connection is closed."""
         self.sessions.pop(holder, None)
+        self._held.pop(holder, None)
 
     async def close(self, text: str) -> None:
         """Say farewell to every connection; nobody is told who leaves."""
@@ -216,9 +229,9 @@ class Hub:
         for holder in list(self.sessions):
             await holder.end(text)
 
-    def hold(self, proceed: Callable[[], None]) -> None:
-        """Call back once the journal has room again."""
-        self._held.append(proceed)
+    def hold(self, holder: Holder, proceed: Callable[[], None]) -> None:
+        """Call back once the journal has room again, if the connection is still there then."""
+        self._held[holder] = proceed
 
     # Called by the journal.
 
@@ -252,8 +265,8 @@ class Hub:
 
     def drained(self) -> None:
         """The journal has room again: those who were held go on."""
-        held, self._held = self._held, []
-        for proceed in held:
+        held, self._held = self._held, {}
+        for proceed in held.values():
             proceed()
 
     def _admit(self, holder: Holder, channel: Channel) -> None:

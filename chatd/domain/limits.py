@@ -15,7 +15,8 @@ from chatd.domain.ports import Clock, Timer, Tries
 
 _WHOLE: Final = 10  # an account's tries over all addresses, in multiples of those from one
 _FORGET: Final = 10  # tries without a lock are forgotten after so many lock times
-_MOST_ENTRIES: Final = 50_000
+_UNIX: Final = "unix"  # what a unix socket's clients count as; "" is all addresses
+_LEAST_WAIT: Final = 0.001
 
 
 @attrs.define(eq=False)
@@ -47,7 +48,9 @@ class TokenBucket:
 
     def wait(self) -> float:
         """Seconds until the next token, right after :meth:`take` said no."""
-        return (1 - self._tokens) / self._rate
+        # Never so few that adding them to the time leaves it as it is: rounding can leave less
+        # missing of a token than that.
+        return max(_LEAST_WAIT, (1 - self._tokens) / self._rate)
 
 
 @attrs.define(eq=False)
@@ -88,7 +91,8 @@ class Gate:
 
 @attrs.define(eq=False)
 class _Entry:
-    count: int = 0
+    wrong: int = 0
+    checking: int = 0
     until: float = 0.0
     timer: Timer | None = None
 
@@ -99,33 +103,34 @@ class Lockout:
 
     Two counts are kept: per (account, address), so that a stranger can't lock somebody else out,
     and, ten times as patient, per account over all addresses, so that guessing from many addresses
-    is slow too. A try is counted before its password is checked, so that tries side by side can't
-    outrun the count. ``save`` is given each change, to be kept across a restart.
+    is slow too. No more passwords are checked side by side than there are tries left, so that they
+    can't outrun the count. ``save`` is given each change, to be kept across a restart; no more than
+    ``most_counts`` are kept.
     """
 
     _clock: Clock
     _tries: int
     _seconds: int
     _save: Callable[[Iterable[Tries]], object]
+    _most_counts: int = 50_000
     _entries: dict[tuple[str, str], _Entry] = attrs.field(factory=dict)
 
     def restore(self, rows: Iterable[Tries]) -> None:
         """Take up where an earlier run stopped; locks that are over are forgotten."""
         now = self._clock.seconds()
         for row in rows:
-            if row.until > now:
-                entry = self._entry((row.account, row.address))
-                entry.count, entry.until = row.count, row.until
-                self._wake((row.account, row.address), entry, row.until - now)
-            elif row.until == 0 and self._tries:
-                entry = self._entry((row.account, row.address))
-                entry.count = min(row.count, self._most(row.address) - 1)
-                self._wake((row.account, row.address), entry, self._seconds * _FORGET)
-            else:
-                self._save([Tries(row.account, row.address, 0, 0)])
+            which = (row.account, row.address)
+            # Where the limit is lower than it was, a count alone doesn't lock anybody.
+            wrong = row.count if row.until else min(row.count, self._most(row.address) - 1)
+            if wrong < 1 or 0 < row.until <= now:
+                self._save([Tries(*which, 0, 0)])
+                continue
+            entry = self._entry(which)
+            entry.wrong, entry.until = wrong, row.until
+            self._wake(which, entry, row.until - now if row.until else self._seconds * _FORGET)
 
     def attempt(self, account: str, address: str) -> None:
-        """Ask leave to check a password, and count it as wrong for as long as it is being checked.
+        """Ask leave to check a password; tell how it ended by one of the other methods.
 
         Raises:
             LockedOut: for so many more seconds.
@@ -134,15 +139,16 @@ class Lockout:
         if not self._tries:
             return
         now = self._clock.seconds()
-        both = [(where, self._entry((account, where))) for where in (address, "")]
-        for _where, entry in both:
+        both = _counts(account, address)
+        known = [(which, entry) for which in both if (entry := self._entries.get(which))]
+        for _which, entry in known:
             if entry.until > now:
                 raise LockedOut(account, math.ceil(entry.until - now))
-        for where, entry in both:
-            if entry.count >= self._most(where):
+        for (_account, where), entry in known:
+            if entry.wrong + entry.checking >= self._most(where):
                 raise TooBusy("A password is being checked already, please wait a moment.")
-        for _where, entry in both:
-            entry.count += 1
+        for which in both:
+            self._entry(which).checking += 1
 
     def failed(self, account: str, address: str) -> int | None:
         """Count a wrong password; return the tries left, or None where the lockout is off.
@@ -155,38 +161,40 @@ class Lockout:
         now = self._clock.seconds()
         rows: list[Tries] = []
         locked = False
-        for where in (address, ""):
-            entry = self._entry((account, where))
-            entry.count = max(entry.count, 1)
-            if entry.count >= self._most(where) and entry.until <= now:
+        left = []
+        for which in _counts(account, address):
+            entry, most = self._entry(which), self._most(which[1])
+            entry.checking = max(0, entry.checking - 1)
+            entry.wrong += 1
+            if entry.wrong >= most and entry.until <= now:
                 entry.until = now + self._seconds
                 locked = True
             wait = entry.until - now if entry.until > now else self._seconds * _FORGET
-            self._wake((account, where), entry, wait)
-            rows.append(Tries(account, where, entry.count, entry.until))
+            self._wake(which, entry, wait)
+            rows.append(Tries(*which, entry.wrong, entry.until))
+            left.append(max(0, most - entry.wrong))
         self._save(rows)
         if locked:
             raise LockedOut(account, self._seconds, first=True)
-        return max(0, self._tries - self._entry((account, address)).count)
+        return min(left)
 
     def succeeded(self, account: str, address: str) -> None:
         """Forget the wrong passwords from this address; those from elsewhere still count."""
         if not self._tries:
             return
-        entry = self._entry((account, address))
-        if entry.timer is not None:
-            self._save([Tries(account, address, 0, 0)])
-        self._open((account, address))
-        self.gave_up(account, "")
+        self.gave_up(account, address)
+        here, _everywhere = _counts(account, address)
+        if here in self._entries and self._entries[here].wrong:
+            self._forget(here)
 
-    def gave_up(self, account: str, *addresses: str) -> None:
-        """Take back an attempt whose password was never checked."""
-        for address in addresses:
-            entry = self._entries.get((account, address))
+    def gave_up(self, account: str, address: str) -> None:
+        """Take back an attempt: its password was not wrong, or never checked."""
+        for which in _counts(account, address):
+            entry = self._entries.get(which)
             if entry is not None:
-                entry.count = max(0, entry.count - 1)
-                if not entry.count and entry.timer is None:
-                    del self._entries[account, address]
+                entry.checking = max(0, entry.checking - 1)
+                if not entry.checking and not entry.wrong:
+                    del self._entries[which]
 
     def stop(self) -> None:
         """Cancel every timer; what was saved stays saved."""
@@ -201,9 +209,10 @@ class Lockout:
     def _entry(self, which: tuple[str, str]) -> _Entry:
         entry = self._entries.get(which)
         if entry is None:
-            if len(self._entries) >= _MOST_ENTRIES:
-                # Guessing at ever new names must not fill the memory: the oldest goes.
-                self._open(next(iter(self._entries)))
+            if len(self._entries) >= self._most_counts:
+                # Guessing at ever new names must not fill the memory, nor the store: the oldest
+                # goes.
+                self._forget(next(iter(self._entries)))
             entry = self._entries[which] = _Entry()
         return entry
 
@@ -214,10 +223,16 @@ class Lockout:
 
     def _expired(self, which: tuple[str, str]) -> None:
         self._entries[which].timer = None
-        self._open(which)
-        self._save([Tries(*which, 0, 0)])
+        self._forget(which)
 
-    def _open(self, which: tuple[str, str]) -> None:
+    def _forget(self, which: tuple[str, str]) -> None:
         entry = self._entries.pop(which)
         if entry.timer is not None:
             entry.timer.cancel()
+        if entry.wrong:
+            self._save([Tries(*which, 0, 0)])
+
+
+def _counts(account: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """What a try counts for: the account against this address, and against all of them."""
+    return (account, address or _UNIX), (account, "")

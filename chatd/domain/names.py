@@ -14,6 +14,7 @@ from confusable_homoglyphs import categories, confusables
 from precis_i18n import get_profile
 
 from chatd.domain.errors import BadName
+from chatd.domain.text import clean
 
 Name = NewType("Name", str)
 """A person's name as registered: 1 to 32 characters of one script, letter first."""
@@ -83,17 +84,12 @@ def check_free(name: Name, reserved: Container[Key]) -> None:
     Raises:
         BadName: it is a reserved word.
     """
-    if key_of(name) in reserved:
+    if key_of(name) in reserved or skeleton_of(name) in reserved:
         raise BadName(f"{name} is a reserved word, please choose another name.")
 
 
 def _checked(text: str, what: str, *, digit_first: bool) -> str:
-    if not 1 <= len(text) <= LONGEST:
-        raise BadName(f"{what} has 1 to {LONGEST} characters.")
-    if not (text[0].isalpha() or (digit_first and text[0].isdigit())):
-        raise BadName(f"{what} begins with a letter.")
-    if not all(c.isalnum() or c in _PUNCTUATION or unicodedata.combining(c) for c in text):
-        raise BadName(f"{what} is made of letters, digits, '_', '-' and '.' only.")
+    _check_shape(text, what, digit_first=digit_first)
     try:
         shown: str = _SHOWN.enforce(text)
         folded: str = _FOLDED.enforce(text)
@@ -102,9 +98,27 @@ def _checked(text: str, what: str, *, digit_first: bool) -> str:
     scripts = categories.unique_aliases(shown) - {"COMMON", "INHERITED"}
     if len(scripts) > 1 and not any(scripts <= writing for writing in _ONE_WRITING):
         raise BadName(f"{what} keeps to the letters of one script.")
-    if max(len(shown), len(folded)) > LONGEST:
+    # PRECIS may have made a letter a mark, or one character several.
+    _check_shape(shown, what, digit_first=digit_first)
+    if len(folded) > LONGEST:
         raise BadName(f"{what} has 1 to {LONGEST} characters.")
     return shown
+
+
+def _check_shape(text: str, what: str, *, digit_first: bool) -> None:
+    if not 1 <= len(text) <= LONGEST:
+        raise BadName(f"{what} has 1 to {LONGEST} characters.")
+    if not (text[0].isalpha() or (digit_first and text[0].isdigit())):
+        raise BadName(f"{what} begins with a letter.")
+    if not all(c.isalnum() or c in _PUNCTUATION or _is_mark(c) for c in text):
+        raise BadName(f"{what} is made of letters, digits, '_', '-' and '.' only.")
+    if clean(text) != text:
+        raise BadName(f"{what} has too many marks on one letter.")
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it belongs to a letter, as the vowels of Hindi and Thai do."""
+    return unicodedata.category(character) in {"Mn", "Mc"}
 
 
 def _prototype(character: str) -> str:

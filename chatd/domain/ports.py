@@ -212,7 +212,11 @@ class Store(Protocol):
         """Note a login."""
 
     def set_password(self, account: Account, password: str) -> Awaitable[None]:
-        """Store another password hash."""
+        """Store another password hash.
+
+        Raises:
+            NotStored: it isn't any more the one that ``account`` has.
+        """
 
     def set_mail(self, account: Account, mail: str | None) -> Awaitable[None]:
         """Store another mail address.
@@ -222,7 +226,10 @@ class Store(Protocol):
         """
 
     def save_tries(self, tries: Iterable[Tries]) -> Awaitable[None]:
-        """Store these counts over those of the same account and address; a count of 0 is removed."""
+        """Store counts over those of the same account and address; a count of 0 is removed."""
+
+    def settled(self) -> Awaitable[None]:
+        """Fire once everything that was to be written before is."""
 
 
 class Passwords(Protocol):

@@ -71,7 +71,9 @@ class MemoryRoster:
         claim = self._claims.get(key)
         if claim is not None and claim.holder is holder:
             del self._claims[key]
-            del self._skeletons[skeleton_of(holder.name)]
+            # Two that look alike can come in at one moment, while the store is asked for each.
+            if self._skeletons.get(skeleton_of(holder.name)) == key:
+                del self._skeletons[skeleton_of(holder.name)]
 
     async def find(self, name: Name) -> Holder | None:
         """Who holds this name now."""

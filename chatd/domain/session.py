@@ -176,12 +176,12 @@ class Session:
         self._active = now = self.hub.clock.seconds()
         if self._waiting or self._busy or self._held:
             self._wait(line)
-        elif not self._bucket.take(now):
-            self._throttle(now)
-            self._wait(line)
         elif self.hub.journal.full:
             self._wait(line)
             self._hold()
+        elif not self._bucket.take(now):
+            self._throttle(now)
+            self._wait(line)
         else:
             self._run(line)
 
@@ -204,7 +204,14 @@ class Session:
     # From the hub and the commands.
 
     def tell(self, event: Event) -> None:
-        """Tell the client something, in its place in the order of everything."""
+        """Tell the client something, in its place in the order of everything.
+
+        Nothing comes after a farewell, however late the answer to a request is.
+        """
+        if self.state is not State.CLOSING:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
         if self._name is None:
             self.link.tell(event)
         else:
@@ -265,8 +272,7 @@ class Session:
     async def _end(self, text: str, *told: RoomEvent) -> None:
         if self.state is not State.CLOSING:
             await self._depart(*told)
-            farewell = Farewell(text, self.hub.clock.seconds())
-            self.tell(farewell)
+            self._tell(Farewell(text, self.hub.clock.seconds()))
             if self._name is None:
                 self.link.close()
 
@@ -274,10 +280,13 @@ class Session:
         channel, self.place = self.place, None
         self.step(Step.CLOSE)
         self._waiting = None
-        if channel is not None:
-            await self.hub.leave(self, channel, *told)
-        if self._name is not None:
-            await self.hub.roster.release(self)
+        try:
+            if channel is not None:
+                await self.hub.leave(self, channel, *told)
+        finally:
+            # Whatever becomes of the others, the name is free again.
+            if self._name is not None:
+                await self.hub.roster.release(self)
 
     def _parting(self) -> tuple[RoomEvent, ...]:
         """What those who remain in the room hear when this session leaves it."""
@@ -291,7 +300,7 @@ class Session:
             request = self._codec.request(line, bare=self.state is State.LOBBY)
             if request is not None:
                 work = self.hub.commands.run(self, request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  any mistake is told, and logged as an incident
             self._failed(error)
         if work is None:
             self._prompt()
@@ -302,7 +311,7 @@ class Session:
     async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  any mistake is told, and logged as an incident
             self._failed(error)
         self._busy = False
         self._prompt()
@@ -312,10 +321,9 @@ class Session:
         """Say what went wrong: a refusal as it stands, anything else by its incident number."""
         if not isinstance(error, ChatError):
             error = Incident(self.hub.incident())
-        if self.state is not State.CLOSING:
-            self.refuse(error)
-            if self._codec.asked is not None:
-                self.tell(self._codec.asked)
+        self.refuse(error)
+        if self._codec.asked is not None:
+            self.tell(self._codec.asked)
 
     def _prompt(self) -> None:
         if self.state is State.LOGIN and self._codec.asked is None:
@@ -348,6 +356,7 @@ class Session:
                 self._hold()
             elif self._bucket.take(now):
                 self._turn = 0.0
+                self._active = now  # nobody is silent whose line is only now said
                 self._run(self._waiting.popleft())
             else:
                 self._throttle(now)
@@ -362,7 +371,7 @@ class Session:
 
     def _told_refused(self) -> None:
         count, self._refused = self._refused, 0
-        if count and self.state is not State.CLOSING:
+        if count:
             self.refuse(TooFast(f"{plural(count, 'line was', 'lines were')} not sent."))
 
     def _throttle(self, now: float) -> None:
@@ -371,7 +380,7 @@ class Session:
 
     def _hold(self) -> None:
         self._held = True
-        self.hub.hold(self._released)
+        self.hub.hold(self, self._released)
 
     def _released(self) -> None:
         self._held = False
@@ -418,7 +427,11 @@ class Session:
             self.hub.spawn(self.end("That took too long. Goodbye."))
         elif self.state is State.CLOSING:
             self.link.abort()
-        elif self.place is not None:
+        elif self._waiting or self._busy:
+            self._active = now  # it is we who are slow
+            self._start_timer()
+        else:
+            assert self.place is not None  # only who is in a channel is due for silence
             seconds = plural(self.place.afk_seconds, "second")
             told = WentAfk(self.place.name, self.name, now)
             self.hub.spawn(self._end(f"You were silent for {seconds}. Goodbye.", told))

@@ -34,7 +34,7 @@ def clean(text: str) -> Text:
             marks += 1
             if marks > _MOST_MARKS:
                 continue
-        else:
+        elif character not in _JOINERS:  # which have no width: what follows stands on the same base
             marks = 0
         if category in _HARMFUL and character not in _JOINERS:
             character = _TAB if character == "\t" else REPLACEMENT

@@ -2,12 +2,13 @@
 
 A door is a module with
 
-* ``Settings``: an attrs class of :func:`chatd.config.setting` fields beyond ``kind`` and ``listen``;
+* ``Settings``: an attrs class of :func:`chatd.config.setting` fields, besides ``kind`` and
+  ``listen``;
 * ``open_door(settings, reception) -> IService``: the service that listens for it.
 
-and one ``Door("kind", "package.module")`` line in a Twisted plugin file: names only, so that a door
-whose dependency is missing hurts only whoever configures it. TLS, unix sockets and socket activation
-are endpoint strings, not doors.
+and one ``Door("kind", "package.module")`` line in a Twisted plugin file: names only, so that a
+door whose dependency is missing hurts only whoever configures it. TLS, unix sockets and socket
+activation are endpoint strings, not doors.
 """
 
 from typing import Any

@@ -16,8 +16,8 @@ from zope.interface import implementer
 from chatd.domain.audience import Audience
 from chatd.domain.errors import TooBusy
 from chatd.domain.events import Event, Farewell
-from chatd.domain.ports import Format, Mark
-from chatd.domain.session import Session
+from chatd.domain.ports import Format, Mark, Timer
+from chatd.domain.session import LINGER, Session
 from chatd.doors.outbox import Outbox
 from chatd.doors.reception import Listening, Reception
 from chatd.wire.framing import LineFramer, decode
@@ -31,6 +31,9 @@ _KEEPALIVE: Final = (
     (socket.TCP_KEEPCNT, 4),
 )
 
+FORMAT: Final = LineFormat()
+"""The wire format of all line doors: one, so that a room's lines are encoded once for all."""
+
 
 @attrs.frozen
 class Settings:
@@ -43,17 +46,17 @@ def open_door(settings: Settings, reception: Reception) -> Listening:
 
 
 class LineFactory(ServerFactory):
-    """Makes a :class:`LineProtocol` for each connection. All of them share one wire format."""
+    """Makes a :class:`LineProtocol` for each connection."""
 
     noisy = False
-    format: Final = LineFormat()
 
-    def __init__(self, reception: Reception) -> None:
-        self.reception = reception
+    def __init__(self, reception: Reception, line_format: LineFormat = FORMAT) -> None:
+        self._reception = reception
+        self._format = line_format
 
     def buildProtocol(self, addr: IAddress | None) -> "LineProtocol":
         """A connection from ``addr``; a unix socket's has no host."""
-        return LineProtocol(self.reception, self.format, getattr(addr, "host", "") or "")
+        return LineProtocol(self._reception, self._format, getattr(addr, "host", "") or "")
 
 
 @implementer(IHalfCloseableProtocol)
@@ -62,12 +65,14 @@ class LineProtocol(Protocol):
 
     __slots__ = (
         "_address",
+        "_cut",
         "_dialogue",
         "_ended",
         "_format",
         "_framer",
         "_heard",
         "_outbox",
+        "_over",
         "_paused",
         "_reception",
         "_session",
@@ -88,7 +93,8 @@ class LineProtocol(Protocol):
         self._dialogue: Dialogue
         self._framer: LineFramer
         self._session = None
-        self._heard = self._paused = self._ended = False
+        self._cut: Timer | None = None
+        self._heard = self._paused = self._ended = self._over = False
 
     # From the transport.
 
@@ -100,9 +106,13 @@ class LineProtocol(Protocol):
         except TooBusy as error:
             self.transport.write(self.format(Farewell(str(error), hub.clock.seconds())))
             self.transport.loseConnection()
+            # One that doesn't even finish its TLS handshake would stay, and is counted nowhere.
+            self._cut = hub.clock.callLater(LINGER, self.transport.abortConnection)
             return
         _tune(self.transport)
-        self._outbox = Outbox(self.transport, self._reception.backlog_bytes, self._overflown)
+        self._outbox = Outbox(
+            self.transport, self._reception.backlog_bytes, hub.clock.seconds, self._overflown
+        )
         self._framer = LineFramer(hub.rules.line_bytes)
         self._dialogue = Dialogue(self._format, hub.rules.line_bytes, self._outbox.write)
         self._session = self._reception.session(self, self._dialogue, self._address)
@@ -140,6 +150,8 @@ class LineProtocol(Protocol):
         if self._session is not None:
             self._reception.gate.leave(self._address)
             self._reception.hub.spawn(self._session.lost())
+        elif self._cut is not None and self._cut.active():
+            self._cut.cancel()
 
     # As a link.
 
@@ -179,16 +191,14 @@ class LineProtocol(Protocol):
         session = self._session
         if session is None:
             return
-        while not self._paused:
+        while not self._paused and not self._over:
             line = self._framer.take()
             if line is not None:
                 session.receive(decode(line))
             elif self._ended:
                 rest = self._framer.finish()
-                if rest is None:
-                    session.receive(Mark.END)
-                    break
-                session.receive(decode(rest))
+                self._over = rest is None
+                session.receive(Mark.END if rest is None else decode(rest))
             else:
                 break
 

@@ -4,18 +4,18 @@ The rule: a door gets its sessions here and nowhere else, so that the limits on 
 every door.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import (
+    IAddress,
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatd.domain.hub import Hub
@@ -23,8 +23,6 @@ from chatd.domain.limits import Gate
 from chatd.domain.ports import Codec, Link
 from chatd.domain.rooms import Channel
 from chatd.domain.session import Session
-
-_log = Logger()
 
 
 class ListenError(Exception):
@@ -73,6 +71,11 @@ class Listening(Service):
             listening.addCallbacks(self.ports.append, failed.append)
             if failed:
                 raise ListenError(f"{text}: {_reason(failed[0])}")
+
+    def addresses(self) -> Iterator[tuple[str, IAddress]]:
+        """Where it listens: each endpoint as configured, with the address it has there."""
+        for (text, _endpoint), port in zip(self._listen, self.ports, strict=True):
+            yield text, port.getHost()
 
     def stopService(self) -> Deferred[Any]:
         """Take no more connections; those there are stay."""

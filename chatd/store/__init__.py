@@ -1,5 +1,5 @@
 """What lasts: SQLAlchemy Core tables in SQLite, one writer thread, a few readers.
 
-:mod:`~chatd.store.tables` is the schema, :mod:`~chatd.store.files` opens a database and brings it up to
-date, :mod:`~chatd.store.writer` commits in groups, :mod:`~chatd.store.sql` is the store itself.
+:mod:`~chatd.store.tables` is the schema, :mod:`~chatd.store.files` opens a database and brings it
+up to date, :mod:`~chatd.store.writer` commits in groups, :mod:`~chatd.store.sql` is the store.
 """

@@ -18,6 +18,7 @@ from chatd.store.tables import HEAD
 
 _BUSY_MS: Final = 5000
 _PREFIX: Final = "sqlite:///"
+_SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
 class StoreError(Exception):
@@ -39,11 +40,11 @@ class Database:
         self.lock.close()
 
 
-def open_database(url: str, state: Path, readers: int = 2) -> Database:
+def open_database(url: str, state: Path, readers: int = 2, scripts: Path = _SCRIPTS) -> Database:
     """Open the database of ``url``, made where it is missing and migrated where it is old.
 
     A file in ``url`` that isn't absolute is in ``state``. An old database is copied beside itself
-    before it is changed.
+    before it is changed; one that is refused is left as it is. ``scripts`` has the migrations.
 
     Raises:
         StoreError: it is locked, newer than this program, no database of chatd's, or out of reach.
@@ -53,22 +54,20 @@ def open_database(url: str, state: Path, readers: int = 2) -> Database:
         lock = _lock(path)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
+    database = Database(_engine(path, 1, writes=True), _engine(path, readers, writes=False), lock)
     try:
         # Nobody else may read what people say: the file's mode is also that of its WAL.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        writer = _engine(path, 1, writes=True)
-        with writer.connect() as connection:
-            _bring_up_to_date(connection, path)
-    except OSError as error:
-        lock.close()
-        raise StoreError(f"{path}: {error.strerror}") from None
-    except sa.exc.DatabaseError as error:
-        lock.close()
-        raise StoreError(f"{path}: {error.orig}") from None
-    except StoreError:
-        lock.close()
+        _bring_up_to_date(database, path, scripts)
+        database.writer.connect().close()  # what can't be written is told now, not at a first line
+    except BaseException as error:
+        database.close()
+        if isinstance(error, OSError):
+            raise StoreError(f"{path}: {error.strerror}") from None
+        if isinstance(error, sa.exc.DatabaseError):
+            raise StoreError(f"{path}: {error.orig}") from None
         raise
-    return Database(writer, _engine(path, readers, writes=False), lock)
+    return database
 
 
 def version_of(connection: sa.Connection) -> str | None:
@@ -85,11 +84,13 @@ def version_of(connection: sa.Connection) -> str | None:
     return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
 
 
-def _bring_up_to_date(connection: sa.Connection, path: Path) -> None:
-    try:
-        version = version_of(connection)
-    except StoreError as error:
-        raise StoreError(f"{path}: {error}") from None
+def _bring_up_to_date(database: Database, path: Path, scripts: Path) -> None:
+    # Looked at by a reader, because the writer makes any file it opens a WAL one.
+    with database.readers.connect() as connection:
+        try:
+            version = version_of(connection)
+        except StoreError as error:
+            raise StoreError(f"{path}: {error}") from None
     if version == HEAD:
         return
     # Alembic takes longer to import than all the rest to start: only where there is work for it.
@@ -98,7 +99,7 @@ def _bring_up_to_date(connection: sa.Connection, path: Path) -> None:
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise StoreError(
@@ -106,10 +107,10 @@ def _bring_up_to_date(connection: sa.Connection, path: Path) -> None:
         )
     if version is not None:
         _back_up(path, version)
-    connection.rollback()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    connection.commit()
+    with database.writer.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
 
 
 def _back_up(path: Path, version: str) -> None:
@@ -124,7 +125,7 @@ def _back_up(path: Path, version: str) -> None:
 
 
 def _lock(path: Path) -> IO[str]:
-    lock = open(f"{path}.lock", "w", opener=lambda name, flags: os.open(name, flags, 0o600))
+    lock = os.fdopen(os.open(f"{path}.lock", os.O_CREAT | os.O_WRONLY, 0o600), "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -134,9 +135,9 @@ def _lock(path: Path) -> IO[str]:
 
 
 def _engine(path: Path, connections: int, *, writes: bool) -> sa.Engine:
-    engine = sa.create_engine(
-        f"{_PREFIX}{path}", pool_size=connections, max_overflow=0, pool_timeout=60
-    )
+    # Not a string: a "?" in the path would end it, and another file than the locked one be opened.
+    url = sa.URL.create("sqlite", database=str(path))
+    engine = sa.create_engine(url, pool_size=connections, max_overflow=0, pool_timeout=60)
 
     def connected(connection: Any, _record: object) -> None:
         # Transactions begin where SQLAlchemy says so, not where the driver guesses.

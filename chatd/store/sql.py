@@ -21,7 +21,7 @@ from chatd.domain.names import ChannelName, Key, Name, key_of
 from chatd.domain.ports import Account, Role, Tries
 from chatd.domain.text import Text
 from chatd.store import tables
-from chatd.store.files import Database
+from chatd.store.files import Database, StoreError
 from chatd.store.writer import Writer
 
 T = TypeVar("T")
@@ -60,15 +60,19 @@ class SqlStore:
     # Rooms and lines.
 
     def open_rooms(self, names: Sequence[ChannelName]) -> dict[ChannelName, int]:
-        """Make channels known, and say each one's last number; blocks, for use at the start."""
+        """Make channels known, and say each one's last number; blocks, for use at the start.
+
+        Raises:
+            StoreError: the database can't be written to.
+        """
         last: dict[ChannelName, int] = {}
-        with self._database.writer.begin() as connection:
-            for name in names:
-                self._rooms[name] = number = _room(connection, key_of(name))
-                highest = sa.select(sa.func.max(tables.line.c.seq)).where(
-                    tables.line.c.room == number
-                )
-                last[name] = connection.execute(highest).scalar() or 0
+        try:
+            with self._database.writer.begin() as connection:
+                for name in names:
+                    self._rooms[name] = number = _room(connection, key_of(name))
+                    last[name] = _last_number(connection, number)
+        except sa.exc.DBAPIError as error:
+            raise StoreError(f"{self._database.writer.url.database}: {error.orig}") from None
         return last
 
     def append_lines(self, lines: Sequence[Said]) -> Deferred[Sequence[Said]]:
@@ -78,8 +82,8 @@ class SqlStore:
         ]
 
         def job(connection: sa.Connection) -> Sequence[Said]:
-            failed = _insert_lines(connection, rows)
-            return [said for said, row in zip(lines, rows, strict=True) if row in failed]
+            failed = _insert_lines(connection, rows) if rows else []
+            return [lines[index] for index in failed]
 
         return self._writer.submit(job)
 
@@ -150,8 +154,19 @@ class SqlStore:
         return done.addErrback(lambda failure: _log.failure("a login was not noted", failure))
 
     def set_password(self, account: Account, password: str) -> Deferred[None]:
-        """Store another password hash."""
-        return self._set(account, password=password)
+        """Store another password hash; fails with NotStored where somebody else has just done so.
+
+        A login that renews the hash of the old password must not undo a change of password.
+        """
+        t = tables.account.c
+        same = (t.id == account.id) & (t.password == account.password)
+        change = tables.account.update().where(same).values(password=password)
+
+        def job(connection: sa.Connection) -> None:
+            if not connection.execute(change).rowcount:
+                raise NotStored
+
+        return self._write(job)
 
     def set_mail(self, account: Account, mail: str | None) -> Deferred[None]:
         """Store another mail address; fails with BadMail where another account has it."""
@@ -171,6 +186,11 @@ class SqlStore:
         rows = [attrs.asdict(one) for one in tries]
         done = self._writer.submit(lambda connection: _save_tries(connection, rows))
         return done.addErrback(lambda failure: _log.failure("a lock was not stored", failure))
+
+    def settled(self) -> Deferred[None]:
+        """Fire once everything that was to be written before is, or could not be."""
+        done = self._writer.submit(lambda connection: None)
+        return done.addErrback(lambda failure: _log.failure("the store can't write", failure))
 
     # Inside.
 
@@ -222,19 +242,23 @@ _INSERT: Final = "INSERT INTO line (room, seq, author, at, text) VALUES (?, ?, ?
 Row = tuple[int, int, str, float, str]
 
 
-def _insert_lines(connection: sa.Connection, rows: list[Row]) -> list[Row]:
-    """Insert rows, one by one where together they fail; return those that can't be inserted.
+def _insert_lines(connection: sa.Connection, rows: list[Row]) -> list[int]:
+    """Insert rows, one by one where together they fail; return the places of those that can't be.
 
     The driver's own executemany: Core's costs 3-4 us a row more (LIBRARIES.md 3).
     """
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            connection.exec_driver_sql(_INSERT, rows)
+        connection.exec_driver_sql(_INSERT, rows)
     except (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.InterfaceError, UnicodeError):
+        savepoint.rollback()
         if len(rows) == 1:
             _log.failure("a line can't be stored")
-            return rows
-        return [bad for row in rows for bad in _insert_lines(connection, [row])]
+            return [0]
+        return [place for place, row in enumerate(rows) if _insert_lines(connection, [row])]
+    # On any other error the whole transaction goes: on a full disk SQLite has ended it already,
+    # and to go back to the savepoint would only hide the cause.
+    savepoint.commit()
     return []
 
 
@@ -257,9 +281,15 @@ def _key_of(inserted: sa.CursorResult[Any]) -> int:
     return number
 
 
+def _last_number(connection: sa.Connection, room: int) -> int:
+    highest = sa.select(sa.func.max(tables.line.c.seq)).where(tables.line.c.room == room)
+    number: int = connection.execute(highest).scalar() or 0
+    return number
+
+
 def _prune(connection: sa.Connection, room: int, before: float, keep: int) -> int:
     t = tables.line.c
-    last = connection.execute(sa.select(sa.func.max(t.seq)).where(t.room == room)).scalar() or 0
+    last = _last_number(connection, room)
     oldest = sa.select(t.seq, t.at).where(t.room == room).order_by(t.seq).limit(_PRUNED_AT_ONCE)
     old = [
         row.seq
@@ -267,7 +297,8 @@ def _prune(connection: sa.Connection, room: int, before: float, keep: int) -> in
         if row.seq < last and (row.at < before or (keep and row.seq <= last - keep))
     ]
     if old:
-        gone = tables.line.delete().where(t.room == room, t.seq <= old[-1])
+        # Each by its number: where the clock was set back, the old ones need not be the first.
+        gone = tables.line.delete().where(t.room == room, t.seq.in_(old))
         connection.execute(gone)
     return len(old)
 

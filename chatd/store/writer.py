@@ -1,7 +1,7 @@
 """The writer: one thread that commits whatever waits in one transaction.
 
-The rule: a job is a function of a connection, and may be run again: where a group fails, each of its
-jobs is run by itself, so that one that can't be done does not fail its neighbours.
+The rule: a job is a function of a connection, and may be run again: where a group fails, each of
+its jobs is run by itself, so that one that can't be done does not fail its neighbours.
 Measured: 120,000 rows a second with group commit, 4,600 with a transaction each (LIBRARIES.md 3).
 """
 
@@ -73,7 +73,7 @@ class Writer:
         try:
             with self._engine.begin() as connection:
                 return [job(connection) for job in jobs]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (it goes to whoever gave the job)
             if len(jobs) == 1:
                 return [error]
             return [self._run_group([job])[0] for job in jobs]

@@ -4,10 +4,15 @@ The rule: what follows a line is never lost with it, however the bytes are cut i
 what waits here is never more than one line and one segment. Sources: RFC 854 (CR NUL, CR LF).
 """
 
+from typing import Final
+
 import attrs
 
 from chatd.domain.ports import Line, Mark
 from chatd.domain.text import erase
+
+KILL: Final = "\x15"
+"""What a terminal sends for "forget this line" (Ctrl-U), and what telnet's EL becomes."""
 
 
 @attrs.define(eq=False)
@@ -46,23 +51,20 @@ class LineFramer:
             return None if told else Mark.TOO_LONG
         return None
 
-    def finish(self) -> bytes | None:
+    def finish(self) -> bytes | Mark | None:
         """What was sent after the last line's end, once nothing more will come."""
-        rest, self._buffer, self._at = self._buffer[self._at :], b"", 0
-        return None if self._skipping or not rest else rest
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing has been received that is not yet taken."""
-        return not self._buffer
+        rest, self._buffer, self._at = self._buffer[self._at :].removesuffix(b"\r"), b"", 0
+        if self._skipping or not rest:
+            return None
+        return Mark.TOO_LONG if self._limit and len(rest) > self._limit else rest
 
 
 def decode(line: bytes | Mark) -> Line:
-    """A line as text: UTF-8, or Latin-1 where it isn't that; backspaces are carried out."""
+    """A line as text: UTF-8, or Latin-1 where it isn't that; what was erased in it is gone."""
     if isinstance(line, Mark):
         return line
     try:
         text = line.decode()
     except UnicodeDecodeError:
         text = line.decode("latin-1")
-    return erase(text)
+    return erase(text.rpartition(KILL)[2])

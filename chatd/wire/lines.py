@@ -69,9 +69,8 @@ class LineFormat:
         return "".join(f"{line}{END}" for line in self._lines(event)).encode()
 
     def _lines(self, event: Event) -> list[str]:
+        assert not isinstance(event, Said)  # __call__ has shown it
         match event:
-            case Said(author=author, text=text, at=at):
-                return [f"[{author} ({self._at(at)})] {text}"]
             case Whispered(author, text, at):
                 return [f"[{author} whispers to you: ({self._at(at)})] {text}"]
             case WhisperSent(to, text, at):
@@ -177,6 +176,9 @@ class Dialogue:
         if line is Mark.END:
             return Request("quit")
         if line is Mark.TOO_LONG:
+            if self._asked is not None:
+                self._end_hidden_line()
+                self._ask_again(self._asked)
             raise LineTooLong(self._limit)
         assert isinstance(line, str)
         if self._asked is not None:
@@ -195,8 +197,7 @@ class Dialogue:
             self.asked = None
             name = line.strip()
             return _command(name) if name.startswith("/") else Request(asked.verb, name)
-        if self.telnet.hidden:
-            self._write(END.encode())  # the client has not shown the end of the line either
+        self._end_hidden_line()
         if not line:
             self.asked = None
             if asked.text:
@@ -205,7 +206,7 @@ class Dialogue:
         if prompt is not Prompt.AGAIN:
             self._answers += (line,)
         elif line != self._answers[-1]:
-            self.asked = asked
+            self._ask_again(asked)
             raise PasswordsDiffer("The two passwords differ.")
         self._at += 1
         if self._at < len(asked.prompts):
@@ -213,6 +214,14 @@ class Dialogue:
             return None
         answers, self.asked = self._answers, None
         return Request(asked.verb, asked.text, answers)
+
+    def _end_hidden_line(self) -> None:
+        if self.telnet.hidden:
+            self._write(END.encode())  # the client has not shown the end of the line either
+
+    def _ask_again(self, asked: Asked) -> None:
+        # A copy: where the first one has not been shown yet, one prompt is enough.
+        self.asked = attrs.evolve(asked)
 
     def _prompt(self, asked: Asked) -> bytes:
         prompt = asked.prompts[self._at]
@@ -228,10 +237,11 @@ def stranger(data: bytes) -> bytes | None:
         return b""
     for protocol, found in (("HTTP", _HTTP.match(data)), ("SSH", data.startswith(b"SSH-"))):
         if found:
-            return f"This port is for chat by telnet or nc; it does not speak {protocol}.{END}".encode()
+            text = f"This port is for chat by telnet or nc; it does not speak {protocol}."
+            return f"{text}{END}".encode()
     return None
 
 
 def _command(line: str) -> Request:
-    verb, _, text = line.strip().removeprefix("/").partition(" ")
-    return Request(verb, text)
+    verb, *text = line.strip().removeprefix("/").split(maxsplit=1) or [""]
+    return Request(verb, "".join(text))

@@ -1,8 +1,8 @@
 """Telnet commands, taken out of the stream and answered (RFC 854, 855, 857, 858, 1073, 1091, 1143).
 
 The rule: a client that never sends IAC never gets one, unless :meth:`TelnetFilter.hide` is told to
-ask it, and no sequence of bytes makes the two ends answer each other for ever: an option is answered
-only when it changes, and a refusal is never answered at all (RFC 1143).
+ask it, and no sequence of bytes makes the two ends answer each other for ever: an option is
+answered only when it changes, and a refusal is never answered at all (RFC 1143).
 """
 
 from enum import Enum, auto
@@ -31,7 +31,7 @@ class _Echo(Enum):
 
 @attrs.define(eq=False)
 class TelnetFilter:
-    """One connection's telnet side. ``speaks`` is set once the client has shown that it knows it."""
+    """One connection's telnet side. ``speaks``: the client has shown that it knows telnet."""
 
     speaks: bool = False
     _partial: bytes = b""
@@ -87,7 +87,7 @@ class TelnetFilter:
         return bytes((IAC, WONT, ECHO))
 
     def _command(self, data: bytes, start: int, text: bytearray, answers: bytearray) -> int | None:
-        """Carry out the command at ``start``; return where it ends, None if there is more to come."""
+        """Carry out the command at ``start``; return where it ends, None if more is to come."""
         if start + 1 >= len(data):
             return None
         self.speaks, code = True, data[start + 1]
@@ -96,7 +96,8 @@ class TelnetFilter:
         elif code == EC:
             text += b"\b"
         elif code == EL:
-            text += b"\b" * (len(text) - text.rfind(b"\n") - 1)
+            # Not as many backspaces as there are bytes: each EL would double what is there.
+            text += b"\x15"
         elif code == AYT:
             answers += b"[yes]\r\n"
         elif code == SB:
@@ -110,9 +111,9 @@ class TelnetFilter:
 
     def _subnegotiation(self, data: bytes, start: int) -> int | None:
         """A window size or a terminal's name: nothing that a line of chat depends on."""
-        end = data.find(bytes((IAC, SE)), start + 2)
-        if end >= 0:
-            return end + 2
+        end, found = _subnegotiation_end(data, start + 2)
+        if found:
+            return end
         if len(data) - start <= _LONGEST_COMMAND:
             return None
         self._skipping = True
@@ -120,12 +121,11 @@ class TelnetFilter:
 
     def _skip(self, data: bytes, at: int) -> int:
         """Pass over a subnegotiation too long to wait for."""
-        end = data.find(bytes((IAC, SE)), at)
-        if end >= 0:
+        end, found = _subnegotiation_end(data, at)
+        if found:
             self._skipping = False
-            return end + 2
-        if data[-1] == IAC:
-            self._partial = data[-1:]
+            return end
+        self._partial = data[end:]
         return len(data)
 
     def _negotiate(self, code: int, option: int) -> bytes:
@@ -160,3 +160,15 @@ class TelnetFilter:
             return b""
         self._echo = _Echo.NO
         return bytes((IAC, WONT, ECHO))
+
+
+def _subnegotiation_end(data: bytes, at: int) -> tuple[int, bool]:
+    """Where IAC SE ends, and whether it is there; if not, from where on to look again.
+
+    IAC IAC is a byte 255 of the subnegotiation's own (RFC 855), so pairs are passed over whole.
+    """
+    while (start := data.find(IAC, at)) >= 0 and start + 1 < len(data):
+        at = start + 2
+        if data[start + 1] == SE:
+            return at, True
+    return (len(data) if start < 0 else start), False

@@ -1,0 +1,80 @@
+"""Refusals: each says in a whole sentence what is wrong, and has a code of its own."""
+
+import pytest
+
+from chatd.domain import errors
+from chatd.domain.errors import ChatError
+from chatd.domain.events import Prompt
+
+CODES = {
+    "refused",
+    "bad_name",
+    "bad_arguments",
+    "bad_password",
+    "bad_mail",
+    "unknown_command",
+    "not_now",
+    "not_allowed",
+    "name_taken",
+    "already_logged_in",
+    "wrong_password",
+    "locked_out",
+    "too_busy",
+    "no_such_user",
+    "not_here",
+    "no_such_channel",
+    "cannot_switch",
+    "line_too_long",
+    "too_fast",
+    "not_stored",
+    "incident",
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            errors.UnknownCommand("/dance", "/help"),
+            "There is no command /dance. Type /help for a list.",
+        ),
+        (errors.AlreadyLoggedIn("bob"), "bob is already logged in."),
+        (errors.WrongPassword(2), "Wrong password, 2 tries left."),
+        (errors.WrongPassword(1), "Wrong password, 1 try left."),
+        (errors.WrongPassword(None), "Wrong password."),
+        (
+            errors.LockedOut("bob", 60, first=True),
+            "Too many wrong passwords: bob is locked for 60 seconds.",
+        ),
+        (errors.LockedOut("bob", 12), "bob is locked for 12 more seconds."),
+        (errors.NoSuchUser("dave"), "There is no user dave."),
+        (errors.NotHere("bob"), "bob is not here."),
+        (errors.NoSuchChannel("work"), "work does not exist."),
+        (errors.CannotSwitch("work"), "Cannot switch to the work channel."),
+        (errors.LineTooLong(4096), "That line is longer than 4096 bytes and was not sent."),
+        (
+            errors.NotStored(),
+            "That could not be stored, and was not sent. Please try again later.",
+        ),
+        (errors.Incident(7), "Something went wrong here. The operator can look it up: 7."),
+    ],
+)
+def test_words(error: ChatError, text: str) -> None:
+    """A refusal is a sentence for the one who asked."""
+    assert str(error) == text
+
+
+def test_codes() -> None:
+    """Each kind of refusal has the code that programs know it by, and no two share one."""
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, ChatError)
+    ]
+    assert {kind.code for kind in kinds} == CODES
+    assert len(kinds) == len(CODES)
+
+
+def test_what_must_not_show() -> None:
+    """What is typed at a prompt shows on the screen only where it is a name."""
+    assert [prompt for prompt in Prompt if not prompt.secret] == [Prompt.NAME]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 from twisted.application.service import MultiService
 from twisted.internet import reactor as _reactor
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import LoopingCall, deferLater
@@ -216,7 +217,7 @@ class ChatService(MultiService):
         for door in self:
             if isinstance(door, Listening):
                 for text, address in door.addresses():
-                    _log.info("listening on {address}", address=address)
+                    _log.info("listening on {place}", place=_shown(address))
                     if not text.casefold().startswith(("ssl:", "tls:")):
                         exposed.append(getattr(address, "host", ""))
         exposed = sorted({host for host in exposed if not is_local(host)})
@@ -304,6 +305,14 @@ def incident() -> int:
     number = next(_incidents)
     _log.failure("incident {number}", number=number)
     return number
+
+
+def _shown(address: object) -> str:
+    """An address that is listened on, as people write it: a host and a port, or a path."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        host = f"[{address.host}]" if isinstance(address, IPv6Address) else address.host
+        return f"{host}:{address.port}"
+    return os.fsdecode(getattr(address, "name", None) or str(address))
 
 
 def _settings_class(door: IDoor) -> type:

@@ -90,7 +90,7 @@ def start(tmp_path: Path, twistd: Twistd) -> Start:
             line = process.stdout.readline()
             assert line, f"chatd has ended: {log}"
             log += line
-        ports = re.findall(r"listening on .*port=(\d+)", log)
+        ports = re.findall(r"listening on .*:(\d+)", log)
         return Daemon(process, *map(int, ports))
 
     return run

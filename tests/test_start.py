@@ -178,12 +178,16 @@ async def test_warning(servers: Servers, log: list[str]) -> None:
         "tcp:5000:interface=0.0.0.0",
         "tcp:5001:interface=127.0.0.1",
         r"tcp:5002:interface=\:\:",
+        "unix:/run/general",
     ):
         for shown in (text, text.replace("tcp", "ssl")):
             listening = Listening(ServerFactory(), [(shown, serverFromString(network, text))])
             listening.setServiceParent(service)  # type: ignore[no-untyped-call]
     servers.running.append(service)
     service.startService()
+    places = [line for line in log if line.startswith("listening on ")]
+    shown = {line.removeprefix("listening on ") for line in places}
+    assert {"0.0.0.0:5000", "[::]:5002", "/run/general"} <= shown
     assert log[-2:] == [
         "open to the network (0.0.0.0, ::): telnet and nc carry passwords in the clear",
         f"chatd {__version__} is ready",

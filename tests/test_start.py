@@ -186,8 +186,8 @@ async def test_warning(servers: Servers, log: list[str]) -> None:
     servers.running.append(service)
     service.startService()
     places = [line for line in log if line.startswith("listening on ")]
-    shown = {line.removeprefix("listening on ") for line in places}
-    assert {"0.0.0.0:5000", "[::]:5002", "/run/general"} <= shown
+    places_shown = {line.removeprefix("listening on ") for line in places}
+    assert {"0.0.0.0:5000", "[::]:5002", "/run/general"} <= places_shown
     assert log[-2:] == [
         "open to the network (0.0.0.0, ::): telnet and nc carry passwords in the clear",
         f"chatd {__version__} is ready",

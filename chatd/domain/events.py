@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from chatd.domain.names import ChannelName, Name
+from chatd.domain.names import ChannelName, Name, RoomName
 from chatd.domain.text import Text
 
 
@@ -76,7 +76,7 @@ class Queued:
 class Joined:
     """Somebody came into the room."""
 
-    room: ChannelName
+    room: RoomName
     name: Name
     at: float
 
@@ -85,7 +85,7 @@ class Joined:
 class Left:
     """Somebody is no longer in the room, for whatever reason."""
 
-    room: ChannelName
+    room: RoomName
     name: Name
     at: float
 
@@ -94,7 +94,7 @@ class Left:
 class WentAfk:
     """Somebody was silent for too long and has been put out of the room."""
 
-    room: ChannelName
+    room: RoomName
     name: Name
     at: float
 
@@ -103,7 +103,7 @@ class WentAfk:
 class Dropped:
     """Somebody's connection was cut by the server, and why; :class:`Left` follows."""
 
-    room: ChannelName
+    room: RoomName
     name: Name
     reason: str
     at: float
@@ -113,7 +113,7 @@ class Dropped:
 class Said:
     """A line in a room. ``seq`` is its place there, given by the journal; 0 before that."""
 
-    room: ChannelName
+    room: RoomName
     author: Name
     text: Text
     at: float

@@ -19,13 +19,24 @@ from chatd.domain.text import clean
 Name = NewType("Name", str)
 """A person's name as registered: 1 to 32 characters of one script, letter first."""
 
-ChannelName = NewType("ChannelName", str)
+RoomName = NewType("RoomName", str)
+"""What an event's room is called: a channel's name, ``@team`` for a group, ``~bob`` for the inbox
+that bob's direct messages are in (the key, not the name)."""
+
+ChannelName = NewType("ChannelName", RoomName)
 """A channel's name as configured."""
+
+GroupName = NewType("GroupName", str)
+"""A group's name as its maker wrote it, without the sign."""
 
 Key = NewType("Key", str)
 """A name, case and width folded (PRECIS UsernameCaseMapped): equal keys are the same name."""
 
 LONGEST: Final = 32
+
+GROUP: Final = "@"
+INBOX: Final = "~"
+"""The signs that the rooms of groups and inboxes begin with; no name can."""
 
 RESERVED: Final = frozenset(
     Key(word)
@@ -58,11 +69,30 @@ def read_channel_name(text: str) -> ChannelName:
     Raises:
         BadName: as :func:`read_name`.
     """
-    return ChannelName(_checked(text, "A channel's name", digit_first=True))
+    return ChannelName(RoomName(_checked(text, "A channel's name", digit_first=True)))
+
+
+def read_group_name(text: str) -> GroupName:
+    """Check what somebody typed as a group's name.
+
+    Raises:
+        BadName: as :func:`read_name`.
+    """
+    return GroupName(_checked(text, "A group's name", digit_first=True))
+
+
+def group_room(name: GroupName) -> RoomName:
+    """The room of a group."""
+    return RoomName(f"{GROUP}{name}")
+
+
+def inbox_room(key: Key) -> RoomName:
+    """The room that a person's direct messages are in."""
+    return RoomName(f"{INBOX}{key}")
 
 
 @lru_cache(maxsize=8192)
-def key_of(name: Name | ChannelName) -> Key:
+def key_of(name: Name | ChannelName | GroupName) -> Key:
     """The form in which a checked name is compared."""
     return Key(_FOLDED.enforce(name))
 

@@ -4,14 +4,14 @@ The rule: nothing here names a library. The door, the journal and the store fit 
 having the methods; Twisted's ``IReactorTime`` and ``task.Clock`` fit :class:`Clock` as they are.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import Any, Protocol
 
 import attrs
 
 from chatd.domain.events import Asked, Event, Said
-from chatd.domain.names import ChannelName, Key, Name
+from chatd.domain.names import ChannelName, GroupName, Key, Name, RoomName
 
 Format = Callable[[Event], bytes]
 """A wire format: the same event gives the same bytes to everyone who reads that format."""
@@ -71,6 +71,89 @@ class Tries:
     address: str
     count: int
     until: float
+
+
+class Standing(Enum):
+    """What somebody is to a group."""
+
+    NONE = 0
+    MEMBER = 1
+    REQUESTED = 2
+    FORBIDDEN = 3
+
+
+@attrs.frozen
+class StandingSet:
+    """To be stored: what somebody is to a group from now on. A new member reads from here on."""
+
+    room: RoomName
+    key: Key
+    standing: Standing
+
+
+@attrs.frozen
+class GroupMade:
+    """To be stored: a new group and its admin, who is no member by this alone."""
+
+    room: RoomName
+    admin: Key
+
+
+@attrs.frozen
+class AdminSet:
+    """To be stored: another admin of a group."""
+
+    room: RoomName
+    admin: Key
+
+
+@attrs.frozen
+class GroupEnded:
+    """To be stored: a group is gone, with its lines and everybody's standing."""
+
+    room: RoomName
+
+
+@attrs.frozen
+class BlockSet:
+    """To be stored: somebody blocks somebody else, or no longer does."""
+
+    blocker: Key
+    blocked: Key
+    on: bool
+
+
+Record = Said | StandingSet | GroupMade | AdminSet | GroupEnded | BlockSet
+"""What a journal stores before it delivers."""
+
+
+@attrs.frozen
+class StoredGroup:
+    """A group as it is in the store; names are those of the accounts. ``last`` is its last line."""
+
+    name: GroupName
+    admin: Key
+    members: tuple[Name, ...]
+    requests: tuple[Name, ...]
+    forbidden: tuple[Name, ...]
+    last: int
+
+
+@attrs.frozen
+class Blocks:
+    """Whom somebody blocks, and by whom he is blocked."""
+
+    blocked: frozenset[Key]
+    blocked_by: frozenset[Key]
+
+
+@attrs.frozen
+class ReadUpTo:
+    """How far somebody has read a room: the number of a line."""
+
+    key: Key
+    room: RoomName
+    seq: int
 
 
 class Timer(Protocol):
@@ -175,8 +258,17 @@ class Journal(Protocol):
     def full(self) -> bool:
         """Whether so much waits that the doors should stop reading."""
 
-    def append(self, event: Event, link: Link | None = None) -> None:
-        """Take an event: for a room, or for ``link`` alone. A joiner's link goes with the join."""
+    def append(
+        self, event: Event, link: Link | None = None, records: tuple[Record, ...] = ()
+    ) -> None:
+        """Take an event: for a room, or for ``link`` alone. A joiner's link goes with the join.
+
+        ``records`` are stored first; where one of them can't be, the event is not delivered. A line
+        in a room that is kept is its own record. Events may share records.
+        """
+
+    def keep(self, room: RoomName, last: int) -> None:
+        """Store the lines of a room from now on, numbered after ``last``."""
 
 
 Batch = Sequence[tuple[Event, Link | None]]
@@ -200,6 +292,26 @@ class Store(Protocol):
 
     def history(self, room: ChannelName, lines: int) -> Awaitable[Sequence[Said]]:
         """The last lines of a room, oldest first."""
+
+    def mailbox(self, key: Key) -> Awaitable[tuple[int, int]]:
+        """The last number in somebody's inbox, and how many lines there are not read."""
+
+    def unread(
+        self, key: Key, after: Mapping[RoomName, int], lines: int
+    ) -> Awaitable[Sequence[Said]]:
+        """Lines not read yet, of the inbox and of every group of a member, the oldest first.
+
+        ``after`` has rooms in which more was told than is noted as read.
+        """
+
+    def save_read(self, read: Iterable[ReadUpTo]) -> Awaitable[None]:
+        """Note how far people have read; never backwards. A store that can't is logged."""
+
+    def groups(self) -> Awaitable[Sequence[StoredGroup]]:
+        """All groups."""
+
+    def blocks(self, key: Key) -> Awaitable[Blocks]:
+        """Whom somebody blocks, and by whom he is blocked."""
 
     def add_account(self, account: Account) -> Awaitable[Account]:
         """Store a new account and return it with its id.

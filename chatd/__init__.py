@@ -3,7 +3,8 @@
 The layers, each importing only those below it (import-linter checks this)::
 
     service                        wires everything; the only module that touches the reactor
-    doors | auth | journal | store ways in, passwords, the order of events, what lasts
+    doors | auth | members         ways in, passwords, the file of a closed server's people
+    journal | store                the order of events, what lasts
     wire | commands                bytes to requests and events to bytes; what people can type
     configfile, config             one TOML file, checked whole
     domain                         names, events, rooms, sessions, the hub

@@ -107,6 +107,21 @@ class Accounts:
         "a second login with a name online: refuse it, or replace the first",
         one_of("refuse", "replace"),
     )
+    broadcast: str = setting(
+        "operators",
+        "who may speak to everybody online: operators, or everyone",
+        one_of("operators", "everyone"),
+    )
+    groups: int = setting(20, "groups that one account may be the admin of; 0: any", at_least(0))
+    mailbox: int = setting(
+        1000, "unread messages that may wait for one account; 0: any number", at_least(0)
+    )
+    members: str = setting(
+        "",
+        "a file of the only people who get in, a line each: name or mail address, password,"
+        " groups; relative to the state directory",
+        _printable,
+    )
     password_length: int = setting(4, "the fewest characters of a new password", between(1, 1024))
     bcrypt_cost: int = setting(
         11, "each step up doubles the time of a password check (11: 0.1 s)", between(4, 15)
@@ -126,9 +141,9 @@ class Store:
     url: str = setting(
         "sqlite:///chatd.db", "the database; a relative file is in the state directory", _store_url
     )
-    keep_days: int = setting(365, "days that a channel's lines are kept; 0: for ever", at_least(0))
+    keep_days: int = setting(365, "days that lines and messages are kept; 0: for ever", at_least(0))
     keep_lines: int = setting(
-        1_000_000, "lines that are kept of a channel, the last ones; 0: all", at_least(0)
+        1_000_000, "lines that are kept of a room, the last ones; 0: all", at_least(0)
     )
 
 

@@ -7,22 +7,28 @@ crash could still lose. Rejected: to deliver and store side by side (two orders,
 what people saw); a commit for every line (4.6k lines/s against 120k, LIBRARIES.md 3).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import compress
+from operator import itemgetter, not_
 from typing import Final, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from chatd.domain.events import Event, Said
-from chatd.domain.names import ChannelName
-from chatd.domain.ports import Batch, Clock, Link, Spawn
+from chatd.domain.events import Announced, Broadcasted, Event, Said
+from chatd.domain.names import RoomName
+from chatd.domain.ports import Batch, Clock, Hearer, Record, Spawn
 
 _log = Logger()
 
 _OVERHEAD: Final = 64  # name, time and brackets of a line, or all of a short notice
 
-Entries = list[tuple[Event, Link | None]]
+_RECORDS: Final = itemgetter(2)
+_WORDY: Final = (Said, Announced, Broadcasted)
+
+Entries = list[tuple[Event, Hearer | None]]
+Taken = list[tuple[Event, Hearer | None, tuple[Record, ...]]]
 
 
 class Listener(Protocol):
@@ -39,10 +45,10 @@ class Listener(Protocol):
 
 
 class Lines(Protocol):
-    """Where lines are stored."""
+    """Where lines and other records are stored."""
 
-    def append_lines(self, lines: Sequence[Said]) -> Awaitable[Sequence[Said]]:
-        """Store lines in one transaction; return those that could not be stored.
+    def append(self, records: Sequence[Record]) -> Awaitable[Sequence[Record]]:
+        """Store records in their order and in one transaction; return those that can't be stored.
 
         Raises:
             Exception: none of them was stored.
@@ -59,18 +65,24 @@ class MemoryJournal:
     _gathered: Entries = attrs.field(factory=list)
     _bytes: int = 0  # of what has gathered
     _scheduled: bool = False
-    _numbers: dict[ChannelName, int] = attrs.field(factory=dict)
+    _numbers: dict[RoomName, int] = attrs.field(factory=dict)
 
     @property
     def full(self) -> bool:
         """Whether so much waits that the doors should stop reading; a limit of 0 is no limit."""
         return bool(self._most) and self._bytes >= self._most
 
-    def append(self, event: Event, link: Link | None = None) -> None:
-        """Take an event."""
+    def append(
+        self, event: Event, link: Hearer | None = None, records: tuple[Record, ...] = ()
+    ) -> None:
+        """Take an event; its records are forgotten."""
         self._gathered.append((event, link))
         self._bytes += size(event)
         self._schedule()
+
+    def keep(self, room: RoomName, last: int) -> None:
+        """Number the lines of a room after ``last``, or go on where it is further already."""
+        count_from(self._numbers, room, last)
 
     def drained(self) -> Deferred[None]:
         """Deliver what waits; fires once nothing is left."""
@@ -91,43 +103,53 @@ class MemoryJournal:
     def _flush(self) -> None:
         was_full, batch = self.full, self._gathered
         self._gathered, self._bytes = [], 0
-        hand_over(self._listener.deliver, numbered(batch, self._numbers, lambda said: True))
+        counted = [
+            (numbered(event, self._numbers) if type(event) is Said else event, link)
+            for event, link in batch
+        ]
+        hand_over(self._listener.deliver, counted)
         if was_full and not self.full:
             hand_over(self._listener.drained)
 
 
 @attrs.define(eq=False)
 class StoreJournal:
-    """Commit, then deliver. ``kept`` are the rooms whose lines last, each with its last number."""
+    """Commit, then deliver: an event is told only if all its records are stored.
+
+    ``numbers`` are the last ones of the rooms whose lines last, counted on here; a line in such a
+    room is its own record.
+    """
 
     _clock: Clock
     _listener: Listener
     _store: Lines
     _spawn: Spawn
-    _kept: Mapping[ChannelName, int]
+    _numbers: dict[RoomName, int]
     _most: int = 131_072  # bytes
-    _gathered: Entries = attrs.field(factory=list)
+    _gathered: Taken = attrs.field(factory=list)
     _bytes: int = 0  # of what has gathered
     _scheduled: bool = False
     _committing: int = 0  # bytes of the batch that is being stored or delivered
-    _numbers: dict[ChannelName, int] = attrs.field(factory=dict)
     _idle: list[Deferred[None]] = attrs.field(factory=list)
-
-    def __attrs_post_init__(self) -> None:
-        self._numbers.update(self._kept)
 
     @property
     def full(self) -> bool:
         """Whether so much waits that the doors should stop reading; a limit of 0 is no limit."""
         return bool(self._most) and self._bytes + self._committing >= self._most
 
-    def append(self, event: Event, link: Link | None = None) -> None:
+    def append(
+        self, event: Event, link: Hearer | None = None, records: tuple[Record, ...] = ()
+    ) -> None:
         """Take an event; it is delivered once stored, or at once where it needs no storing."""
-        self._gathered.append((event, link))
+        self._gathered.append((event, link, records))
         self._bytes += size(event)
         if not self._scheduled and not self._committing:
             self._scheduled = True
             self._clock.callLater(0, self._turn)
+
+    def keep(self, room: RoomName, last: int) -> None:
+        """Store the lines of a room, numbered after ``last`` or where it is further already."""
+        count_from(self._numbers, room, last)
 
     def drained(self) -> Deferred[None]:
         """Fires once everything taken so far is stored and delivered."""
@@ -144,25 +166,69 @@ class StoreJournal:
 
     def _next(self) -> None:
         """Take up what has gathered: commit it if it must last, then deliver."""
-        batch = numbered(self._gathered, self._numbers, self._keeps)
-        self._gathered, self._bytes, self._committing = [], 0, self._bytes
-        lines = [e for e, _ in batch if type(e) is Said and e.room in self._kept]
-        if lines:
-            self._spawn(self._commit(batch, lines))
+        taken, self._gathered = self._gathered, []
+        self._bytes, self._committing = 0, self._bytes
+        batch, records = self._numbered(taken)
+        stored_as: dict[int, Record] = {}
+        if any(map(_RECORDS, taken)):
+            records, stored_as = self._with_shared(taken, batch)
+        if records:
+            self._spawn(self._commit(taken, batch, records, stored_as))
         else:
             self._done(batch)
 
-    async def _commit(self, batch: Entries, lines: list[Said]) -> None:
+    def _numbered(self, taken: Taken) -> tuple[Entries, list[Record]]:
+        """What to deliver, and the lines of it to store first."""
+        numbers = self._numbers
+        batch: Entries = []
+        lines: list[Record] = []
+        for event, link, _ in taken:
+            if type(event) is Said and event.room in numbers:
+                event = numbered(event, numbers)
+                lines.append(event)
+            batch.append((event, link))
+        return batch, lines
+
+    def _with_shared(self, taken: Taken, batch: Entries) -> tuple[list[Record], dict[int, Record]]:
+        """All that is to be stored first, each once, and as what: by the ``id`` of what was taken.
+
+        Records may be equal and yet two; and a line is another object once it has its number.
+        """
+        records: list[Record] = []
+        stored_as: dict[int, Record] = {}
+        last: tuple[Record, ...] = ()
+        for (event, _, more), (counted, _) in zip(taken, batch, strict=True):
+            if isinstance(counted, Said) and counted is not event:
+                stored_as[id(event)] = counted
+                records.append(counted)
+            if more is last:  # many events in a row may have the same
+                continue
+            last = more
+            for record in more:
+                if id(record) not in stored_as:
+                    if isinstance(record, Said) and record.room in self._numbers:
+                        record = stored_as[id(record)] = numbered(record, self._numbers)
+                    else:
+                        stored_as[id(record)] = record
+                    records.append(record)
+        return records, stored_as
+
+    async def _commit(
+        self, taken: Taken, batch: Entries, records: list[Record], stored_as: dict[int, Record]
+    ) -> None:
         try:
-            failed = await self._store.append_lines(lines)
+            failed = await self._store.append(records)
         except Exception:  # noqa: BLE001 (whatever the reason, the authors must hear of it)
-            _log.failure("{count} lines were not stored", count=len(lines))
-            failed = lines
+            _log.failure("{count} records were not stored", count=len(records))
+            failed = records
         if failed:
             lost = set(map(id, failed))
-            refused = [entry for entry in batch if id(entry[0]) in lost]
-            hand_over(self._listener.refuse, refused)
-            batch = [entry for entry in batch if id(entry[0]) not in lost]
+            stored = [
+                id(event) not in lost and all(id(stored_as[id(one)]) not in lost for one in more)
+                for (event, _), (_, _, more) in zip(batch, taken, strict=True)
+            ]
+            hand_over(self._listener.refuse, list(compress(batch, map(not_, stored))))
+            batch = list(compress(batch, stored))
         self._done(batch)
 
     def _done(self, batch: Entries) -> None:
@@ -178,9 +244,6 @@ class StoreJournal:
             for done in idle:
                 done.callback(None)
 
-    def _keeps(self, said: Said) -> bool:
-        return said.room in self._kept
-
 
 def size(event: Event) -> int:
     """About how many bytes an event is on the wire: what a batch is bounded in.
@@ -188,20 +251,18 @@ def size(event: Event) -> int:
     A batch that were much larger than what a client may leave unread would throw out clients that
     read as fast as they can.
     """
-    return _OVERHEAD + len(event.text) if type(event) is Said else _OVERHEAD
+    return _OVERHEAD + len(event.text) if isinstance(event, _WORDY) else _OVERHEAD
 
 
-def numbered(
-    batch: Entries, numbers: dict[ChannelName, int], keeps: Callable[[Said], bool]
-) -> Entries:
-    """The batch with each kept line's number in its room, counted on in ``numbers``."""
-    counted: Entries = []
-    for event, link in batch:
-        if type(event) is Said and keeps(event):
-            seq = numbers[event.room] = numbers.get(event.room, 0) + 1
-            event = Said(event.room, event.author, event.text, event.at, seq)
-        counted.append((event, link))
-    return counted
+def numbered(said: Said, numbers: dict[RoomName, int]) -> Said:
+    """The line with its number in its room, counted on in ``numbers``."""
+    seq = numbers[said.room] = numbers.get(said.room, 0) + 1
+    return Said(said.room, said.author, said.text, said.at, seq)
+
+
+def count_from(numbers: dict[RoomName, int], room: RoomName, last: int) -> None:
+    """Count a room's lines on from ``last``, unless they are further already."""
+    numbers[room] = max(last, numbers.get(room, 0))
 
 
 def hand_over(listen: Callable[..., None], *batch: Batch) -> None:

@@ -5,7 +5,7 @@ The rule: this is the only module that touches the reactor; everybody else is ha
 
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -27,13 +27,15 @@ from chatd.config import Config, Door
 from chatd.configfile import ConfigError, Problem, load, sample
 from chatd.domain.hub import Hub, Rules
 from chatd.domain.limits import Gate, Lockout
-from chatd.domain.names import RESERVED, Key, Name, key_of, read_channel_name
+from chatd.domain.names import RESERVED, GroupName, Key, Name, key_of, read_channel_name
+from chatd.domain.ports import Role
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.session import LINGER, is_local
 from chatd.doors import IDoor, known_doors
 from chatd.doors.reception import ListenError, Listening, Reception
 from chatd.journal import StoreJournal
+from chatd.members import MembersFile
 from chatd.store.files import StoreError, open_database
 from chatd.store.sql import SqlStore
 
@@ -41,6 +43,7 @@ _log = Logger()
 _incidents = count(1)
 
 _PRUNE_SECONDS: Final = 3600
+_MEMBERS_SECONDS: Final = 2
 _DAY: Final = 86_400
 
 
@@ -133,6 +136,8 @@ class ChatService(MultiService):
         self._bcrypt: Bcrypt
         self._lockout: Lockout
         self._gate: Gate
+        self._members: MembersFile | None = None
+        self._listed_groups: tuple[Key, ...] = ()
 
     def startService(self) -> None:
         """Open the store and the doors, or say why not and exit."""
@@ -144,6 +149,8 @@ class ChatService(MultiService):
             print(f"chatd can't start: {error}", file=sys.__stderr__, flush=True)
             raise SystemExit(1) from None
         self._prune.start(_PRUNE_SECONDS, now=True)
+        if self._members is not None:
+            self._members.start(_MEMBERS_SECONDS)
         self._reactor.callWhenRunning(self._ready)
 
     async def _stop(self) -> None:
@@ -152,9 +159,12 @@ class ChatService(MultiService):
                 await door.stopService()
         await self.hub.close("The server is stopping. Goodbye.")
         await self.journal.drained()
+        await self.hub.mail.settle()
         await self._all_gone()
         if self._prune.running:
             self._prune.stop()
+        if self._members is not None:
+            self._members.stop()
         self._lockout.stop()
         self._bcrypt.stop()
         self._store.stop()
@@ -185,6 +195,7 @@ class ChatService(MultiService):
             passwords=PortalPasswords.behind(self._bcrypt, self._lockout, store),
             commands=TABLE,
             spawn=spawn,
+            wait=partial(deferLater, reactor),
             incident=incident,
         )
         channels = [
@@ -197,10 +208,34 @@ class ChatService(MultiService):
         self.journal = hub.journal = StoreJournal(
             reactor, hub, store, spawn, kept, limits.journal_bytes
         )
+        hub.groups.load(store.load_groups())
+        if accounts.members:
+            self._open_members(state / accounts.members)
         for configured, channel in zip(config.channels, channels, strict=True):
             self._open_door(Door("line", configured.listen), channel)
         for door in config.doors:
             self._open_door(door, None)
+
+    def _open_members(self, path: Path) -> None:
+        """Let only those in who are in the members file, and keep the groups as it has them."""
+        self._members = self.hub.members = MembersFile(
+            path,
+            self._bcrypt,
+            self._store,
+            self._reactor,
+            lambda text: _log.warn("{text}", text=text),
+            self._members_changed,
+            self.hub.rules.reserved,
+        )
+
+    async def _members_changed(
+        self, members: frozenset[Key], groups: Mapping[Key, tuple[Name, ...]]
+    ) -> None:
+        await self.hub.only_members(members)
+        # A group that was in the file and is no more in it ends.
+        for key in dict.fromkeys((*self._listed_groups, *groups)):
+            self.hub.groups.sync(GroupName(key), groups.get(key, ()))
+        self._listed_groups = tuple(groups)
 
     def _open_door(self, door: Door, channel: Channel | None) -> None:
         module = known_doors()[door.kind].load()
@@ -241,11 +276,10 @@ class ChatService(MultiService):
     async def _forget(self) -> None:
         keep = self.config.store
         before = self._reactor.seconds() - keep.keep_days * _DAY if keep.keep_days else 0.0
-        for channel in self.config.channels:
-            if channel.history:
-                name = read_channel_name(channel.name)
-                while await self._store.prune(name, before, keep.keep_lines):
-                    await deferLater(self._reactor, 0.1)
+        channels = [read_channel_name(c.name) for c in self.config.channels if c.history]
+        for room in (*channels, *self.hub.groups.rooms(), *await self._store.inboxes()):
+            while await self._store.prune(room, before, keep.keep_lines):
+                await deferLater(self._reactor, 0.1)
 
     async def _all_gone(self) -> None:
         """Wait until every client has read its last words, or has had the time to."""
@@ -259,10 +293,14 @@ def rules_of(config: Config) -> Rules:
     accounts, limits = config.accounts, config.limits
     return Rules(
         server=config.name,
-        register=accounts.register == "open",
-        guests=accounts.guests,
+        # With a members file it is the only way in.
+        register=accounts.register == "open" and not accounts.members,
+        guests=accounts.guests and not accounts.members,
         replace=accounts.session == "replace",
         reserved=RESERVED | {Key(word) for word in TABLE.words},
+        broadcast=Role.OPERATOR if accounts.broadcast == "operators" else Role.GUEST,
+        mailbox_lines=accounts.mailbox,
+        groups_each=accounts.groups,
         operators=frozenset(key_of(Name(name)) for name in accounts.operators),
         login_seconds=limits.login_seconds,
         line_bytes=limits.line_bytes,

@@ -66,6 +66,7 @@ def world(clock: Clock) -> Iterator[World]:
     yield made
     for session in list(made.hub.sessions):
         spawn(session.lost())
+    spawn(made.hub.mail.settle())
     clock.advance(0)
 
 

@@ -4,33 +4,31 @@ Each fits its Protocol in :mod:`chatd.domain.ports`, and the store passes the co
 the real one passes (``test_store.py``).
 """
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
 
 from chatd.commands import TABLE
 from chatd.domain.audience import Audience
 from chatd.domain.errors import (
-    BadMail,
     BadPassword,
     ChatError,
     LockedOut,
-    NameTaken,
-    NotStored,
     WrongPassword,
 )
 from chatd.domain.events import Asked, Event, Refused, Said, Told
 from chatd.domain.hub import Hub, Rules
 from chatd.domain.names import RESERVED, ChannelName, Key, Name, key_of, read_name, skeleton_of
-from chatd.domain.ports import Account, Format, Line, Mark, Request, Role, Tries
+from chatd.domain.ports import Account, Format, Line, Mark, Request, Role
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.session import Session
 from chatd.domain.text import Text
 from chatd.journal import MemoryJournal
+from tests.memory import MemoryStore as MemoryStore
 
 T = TypeVar("T")
 
@@ -41,6 +39,9 @@ RULES = Rules(
     replace=False,
     reserved=RESERVED | {Key(word) for word in TABLE.words},
     operators=frozenset(),
+    broadcast=Role.OPERATOR,
+    mailbox_lines=1000,
+    groups_each=20,
     login_seconds=60,
     line_bytes=4096,
     lines_per_second=0,
@@ -83,6 +84,8 @@ class FakeLink:
 
     format: Format = wire
     audiences: tuple[Audience, ...] = ()
+    deaf_to: frozenset[Key] = frozenset()
+    busy: bool = False
     sent: list[bytes | Event] = attrs.field(factory=list)
     closed: bool = False
     aborted: bool = False
@@ -137,95 +140,6 @@ class FakeCodec:
         head, *secrets = line.split("|")
         verb, _, text = head.partition(" ")
         return Request(verb, text, tuple(secrets)) if verb else None
-
-
-@attrs.define(eq=False)
-class MemoryStore:
-    """A store that forgets when the test ends; ``broken`` takes no line, like a full disk."""
-
-    accounts: dict[Key, Account] = attrs.field(factory=dict)
-    lines: dict[ChannelName, list[Said]] = attrs.field(factory=dict)
-    wrong: dict[tuple[str, str], Tries] = attrs.field(factory=dict)
-    broken: bool = False
-
-    def account(self, key: Key) -> Deferred[Account | None]:
-        """As SqlStore."""
-        return succeed(self.accounts.get(key))
-
-    def account_by_mail(self, mail: str) -> Deferred[Account | None]:
-        """As SqlStore."""
-        return succeed(next((a for a in self.accounts.values() if a.mail == mail), None))
-
-    def looks_like(self, skeleton: str) -> Deferred[Name | None]:
-        """As SqlStore."""
-        alike = (a.name for a in self.accounts.values() if a.skeleton == skeleton)
-        return succeed(next(alike, None))
-
-    def logins_since(self, at: float) -> Deferred[Sequence[Name]]:
-        """As SqlStore."""
-        logins = (
-            (a.last_login, a.name) for a in self.accounts.values() if a.last_login is not None
-        )
-        return succeed([name for last, name in sorted(logins, reverse=True) if last >= at])
-
-    def history(self, room: ChannelName, lines: int) -> Deferred[Sequence[Said]]:
-        """As SqlStore."""
-        return succeed(self.lines.get(room, [])[-lines:] if lines else [])
-
-    def append_lines(self, lines: Sequence[Said]) -> Deferred[Sequence[Said]]:
-        """As SqlStore."""
-        if self.broken:
-            return fail(OSError("no space left"))
-        for said in lines:
-            self.lines.setdefault(said.room, []).append(said)
-        return succeed([])
-
-    def add_account(self, account: Account) -> Deferred[Account]:
-        """As SqlStore."""
-        for other in self.accounts.values():
-            same_mail = account.mail is not None and other.mail == account.mail
-            if other.key == account.key or other.skeleton == account.skeleton or same_mail:
-                return fail(NameTaken(f"{account.name} is taken. Please choose another name."))
-        new = attrs.evolve(account, id=len(self.accounts) + 1)
-        self.accounts[account.key] = new
-        return succeed(new)
-
-    def logged_in(self, account: Account, at: float) -> Deferred[None]:
-        """As SqlStore."""
-        return self._change(account.key, last_login=at)
-
-    def set_password(self, account: Account, password: str) -> Deferred[None]:
-        """As SqlStore."""
-        if self.accounts[account.key].password != account.password:
-            return fail(NotStored())
-        return self._change(account.key, password=password)
-
-    def set_mail(self, account: Account, mail: str | None) -> Deferred[None]:
-        """As SqlStore."""
-        others = [a for a in self.accounts.values() if a.key != account.key]
-        if mail is not None and any(other.mail == mail for other in others):
-            return fail(BadMail("That address belongs to another account."))
-        return self._change(account.key, mail=mail)
-
-    def tries(self) -> Sequence[Tries]:
-        """As SqlStore."""
-        return list(self.wrong.values())
-
-    def save_tries(self, tries: Iterable[Tries]) -> Deferred[None]:
-        """As SqlStore."""
-        for one in tries:
-            self.wrong.pop((one.account, one.address), None)
-            if one.count:
-                self.wrong[one.account, one.address] = one
-        return succeed(None)
-
-    def settled(self) -> Deferred[None]:
-        """As SqlStore."""
-        return succeed(None)
-
-    def _change(self, key: Key, **values: Any) -> Deferred[None]:
-        self.accounts[key] = attrs.evolve(self.accounts[key], **values)
-        return succeed(None)
 
 
 @attrs.define
@@ -317,6 +231,7 @@ class World:
             passwords=self.passwords,
             commands=TABLE,
             spawn=spawn,
+            wait=lambda seconds: deferLater(self.clock, seconds),
             incident=self.incident,
         )
         self.journal = self.hub.journal = MemoryJournal(self.clock, self.hub)

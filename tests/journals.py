@@ -8,14 +8,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from chatd.domain.events import Event, Said, Told
-from chatd.domain.names import ChannelName, Name
-from chatd.domain.ports import Batch
+from chatd.domain.names import ChannelName, Key, Name, RoomName
+from chatd.domain.ports import Batch, BlockSet, Record
 from chatd.domain.text import Text
 from chatd.journal import MemoryJournal, StoreJournal
 from tests.fakes import FakeLink
 
-GENERAL, WORK, OPEN = ChannelName("general"), ChannelName("work"), ChannelName("open")
+GENERAL, WORK, OPEN = (
+    ChannelName(RoomName("general")),
+    ChannelName(RoomName("work")),
+    ChannelName(RoomName("open")),
+)
+TEAM, INBOX = RoomName("@team"), RoomName("~bob")
 ALICE = Name("alice")
+BLOCK = BlockSet(Key("bob"), Key("alice"), True)
 
 FIVE_EVENTS: Final = 261
 """A journal's limit, in bytes, that five short events reach and four don't."""
@@ -68,20 +74,20 @@ class Listeners:
 class HandStore:
     """A store whose commits the test completes or fails, one at a time."""
 
-    commits: list[tuple[list[Said], Deferred[Sequence[Said]]]] = attrs.field(factory=list)
-    stored: list[Said] = attrs.field(factory=list)
+    commits: list[tuple[list[Record], Deferred[Sequence[Record]]]] = attrs.field(factory=list)
+    stored: list[Record] = attrs.field(factory=list)
 
-    def append_lines(self, lines: Sequence[Said]) -> Deferred[Sequence[Said]]:
+    def append(self, records: Sequence[Record]) -> Deferred[Sequence[Record]]:
         """Begin a commit."""
-        done: Deferred[Sequence[Said]] = Deferred()
-        self.commits.append((list(lines), done))
+        done: Deferred[Sequence[Record]] = Deferred()
+        self.commits.append((list(records), done))
         return done
 
     def complete(self, *bad: int) -> None:
-        """Commit, without the lines at these places."""
-        lines, done = self.commits.pop()
-        failed = [lines[place] for place in bad]
-        self.stored.extend(said for place, said in enumerate(lines) if place not in bad)
+        """Commit, without the records at these places."""
+        records, done = self.commits.pop()
+        failed = [records[place] for place in bad]
+        self.stored.extend(one for place, one in enumerate(records) if place not in bad)
         done.callback(failed)
 
     def fail(self) -> None:
@@ -95,14 +101,14 @@ class Committing:
 
     _clock: Clock
 
-    def append_lines(self, lines: Sequence[Said]) -> Deferred[Sequence[Said]]:
+    def append(self, records: Sequence[Record]) -> Deferred[Sequence[Record]]:
         """Commit a turn later."""
-        done: Deferred[Sequence[Said]] = Deferred()
+        done: Deferred[Sequence[Record]] = Deferred()
         self._clock.callLater(0, done.callback, [])
         return done
 
 
-def said(text: str, room: ChannelName = GENERAL, seq: int = 0) -> Said:
+def said(text: str, room: RoomName = GENERAL, seq: int = 0) -> Said:
     """A line."""
     return Said(room, ALICE, Text(text), 0.0, seq)
 

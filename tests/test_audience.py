@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chatd.domain.audience import Audience
 from chatd.domain.events import Event, Joined, Left, RoomEvent, Said
-from chatd.domain.names import ChannelName, Name
+from chatd.domain.names import ChannelName, Key, Name
 from chatd.domain.text import Text
 from tests.fakes import FakeLink, other_wire, wire
 
@@ -149,10 +149,30 @@ def test_an_event_that_cannot_be_encoded() -> None:
     assert link.take() == [b"1\n"]
 
 
+def test_deaf() -> None:
+    """Who is deaf to somebody misses just what that one says, until he is no longer."""
+    audience, deaf, other = Audience(), FakeLink(deaf_to=frozenset({Key("alice")})), FakeLink()
+    audience.add(deaf)
+    audience.add(other)
+    by_bob = Said(ROOM, Name("bob"), Text("hi"), 0.0, 2)
+    came = Joined(ROOM, Name("alice"), 0.0)
+    tell(audience, said(1), by_bob, came)
+    tell(audience, said(3))
+    assert (deaf.take(), other.take()) == (
+        heard(by_bob, came),
+        heard(said(1), by_bob, came, said(3)),
+    )
+    assert (deaf.writes, other.writes) == (1, 2)
+    deaf.deaf_to = frozenset()
+    audience.refresh(deaf)
+    tell(audience, said(4))
+    assert deaf.take() == heard(said(4))
+
+
 LINKS = 4
 ACTS = st.lists(
     st.sampled_from(["say", "say", "flush"])
-    | st.tuples(st.sampled_from(["add", "discard", "alone"]), st.integers(0, LINKS - 1))
+    | st.tuples(st.sampled_from(["add", "discard", "alone", "deafen"]), st.integers(0, LINKS - 1))
 )
 
 
@@ -167,7 +187,7 @@ def test_every_link_hears_its_part(acts: list[str | tuple[str, int]]) -> None:
             case "say":
                 audience.gather(said(number))
                 for link, lines in zip(links, due, strict=True):
-                    if link in audience:
+                    if link in audience and not link.deaf_to:
                         lines.append(link.format(said(number)))
             case "flush":
                 audience.flush()
@@ -177,6 +197,11 @@ def test_every_link_hears_its_part(acts: list[str | tuple[str, int]]) -> None:
             case "discard", int(which):
                 audience.discard(links[which])
                 assert links[which].sent == due[which]
+            case "deafen", int(which):
+                audience.flush()  # whom a link is deaf to is asked when it is told
+                links[which].deaf_to ^= {Key("alice")}
+                for of in links[which].audiences:
+                    of.refresh(links[which])
             case "alone", int(which):
                 if links[which] in audience:
                     audience.catch_up(links[which])

@@ -79,11 +79,9 @@ NOT_YET = NotNow("Please log in first.")
 ALREADY = NotNow("You are logged in already.")
 
 
-@pytest.mark.parametrize(
-    "line", ["say hi", "whisper bob hi", "w bob hi", "who", "history", "history 3"]
-)
+@pytest.mark.parametrize("line", ["whisper bob hi", "w bob hi", "who", "history", "history 3"])
 def test_what_needs_a_channel(world: World, people: People, line: str) -> None:
-    """Only somebody in a channel can talk there and see who is there."""
+    """Only somebody in a channel can whisper there and see who is there."""
     assert world.ask(people.carol, line) == refused(IN_QUEUE)
     assert world.ask(people.dave, line) == refused(IN_LOBBY)
     assert link_of(people.alice).take() == []
@@ -123,6 +121,15 @@ def test_say(world: World, people: People) -> None:
     assert world.ask(people.alice, "say hello \x1b[2Jall") == [line]
     assert link_of(people.bob).take() == [line]
     assert link_of(people.carol).take() == link_of(people.dave).take() == []
+
+
+def test_say_to_nobody(world: World, people: People) -> None:
+    """Who is in no channel and in no group has nobody to say anything to."""
+    assert world.ask(people.carol, "say hi") == refused(IN_QUEUE)
+    assert world.ask(people.dave, "say hi") == refused(
+        NotNow("You are in no channel and in no group.")
+    )
+    assert link_of(people.alice).take() == []
 
 
 def test_say_nothing(world: World, people: People) -> None:
@@ -310,16 +317,41 @@ def test_help_works_everywhere(world: World, people: People, name: str) -> None:
 
 
 def test_help_lists_every_command(world: World, people: People) -> None:
-    """What can be typed is listed, each with what it is for."""
+    """What can be typed is listed, each with what it is for, and its other names."""
     assert world.ask(people.alice, "help") == told(
         "/whisper TO TEXT (also /w): Say something to one person in this channel only.",
+        "/message TO TEXT (also /m): Say something to one person, wherever he is, now or at his "
+        "next login.",
+        "/r TEXT: Answer the last whisper or message.",
+        "/broadcast TEXT: Say something to everybody online.",
         "/list: List the channels: how many are in each, how many may be, how many wait.",
         "/switch CHANNEL: Leave this channel, or its queue, for another one.",
         "/who: List who is in this channel.",
         "/history [LINES]: Show the last lines that were said in this channel.",
+        "/create GROUP [MEMBERS] (also /create group): Make a group, with you as its admin and "
+        "these people as members.",
+        "/enter GROUP: Let your plain lines go to a group, or ask to join it.",
+        "/group GROUP TEXT (also /message group): Say something in a group without entering it.",
+        "/groups (also /grouplist): List the groups you are a member of, each with its members.",
+        "/members (also /allMembers): List the members of this group.",
+        "/online (also /onlineMembers): List the members of this group who are online.",
+        "/admin (also /whoAdmin): Tell who the admin of this group is.",
+        "/requests (also /viewRequests): List who has asked to join this group.",
+        "/approve NAME (also /approveRequest): Let somebody in who has asked to join this group.",
+        "/reject NAME: Refuse somebody who has asked to join this group.",
+        "/add NAME: Make somebody a member of this group who need not have asked.",
+        "/expel NAME (also /kickMember): Put a member out of this group.",
+        "/forbid NAME: Put somebody out of this group and let him not even ask to join it.",
+        "/allow NAME: Let somebody ask again to join this group.",
+        "/transfer NAME (also /changeAdmin): Make another member the admin of this group.",
+        "/leave: Be a member of this group no longer.",
+        "/offline: Show the messages that you have not read yet.",
         "/whoelse: List everybody online, in every channel.",
         "/wholasthr: List who logged in within the last hour, online or not.",
-        "/ping NAME: Tell whether somebody is online.",
+        "/ping NAME: Tell whether somebody is online, offline, or has blocked you.",
+        "/block NAME: Hear nothing of somebody any more, and let him hear nothing of you.",
+        "/unblock NAME: Hear somebody again.",
+        "/blocked: List whom you have blocked.",
         "/password: Change your password.",
         '/account [WHAT] [ADDRESS]: Show your account; "mail ADDRESS" sets its mail address, '
         '"mail none" removes it.',

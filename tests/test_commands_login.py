@@ -253,3 +253,43 @@ def test_a_guest_comes_in_at_once(world: World) -> None:
     assert world.ask(world.connect(), "introduce b0b") == again(
         NameTaken("b0b is taken, or looks like bob. Please choose another name.")
     )
+
+
+@attrs.define
+class Listed:
+    """Only bob is a member, from the moment that his line is looked at; passwords are noted."""
+
+    members: frozenset[Key] = frozenset()
+    hashes: list[tuple[Key, str]] = attrs.field(factory=list)
+
+    async def look(self) -> None:
+        """Find bob's line."""
+        self.members = frozenset({Key("bob")})
+
+    async def set_password(self, key: Key, hashed: str) -> None:
+        """Note another password's hash."""
+        self.hashes.append((key, hashed))
+
+
+def test_a_closed_server_lets_only_its_members_in(world: World) -> None:
+    """Where there is a list of members, anybody else's account is like none at all."""
+    world.account("bob")
+    world.account("eve")
+    world.change(register=False)
+    world.hub.members = Listed()
+    stranger = world.connect()
+    assert world.ask(stranger, "introduce eve") == [password("eve")]
+    wrong = WrongPassword(2)
+    assert world.ask(stranger, "login eve|secret") == [*refused(wrong), password("eve")]
+    assert world.ask(stranger, "login bob|secret") == WELCOME
+    # Somebody who is no member learns nothing of who is there, either.
+    assert world.ask(world.connect(), "introduce nobody") == [password("nobody")]
+
+
+def test_a_member_changes_his_password(world: World) -> None:
+    """The new password of a member is written where the members are listed, and it is a hash."""
+    world.account("bob")
+    world.hub.members = members = Listed()
+    bob = world.login("bob")
+    assert world.ask(bob, "password|secret|better") == told("Your password is changed.")
+    assert members.hashes == [(Key("bob"), "better")]

@@ -68,6 +68,10 @@ def test_everything_configured() -> None:
         guests = true
         operators = ["alice", "bob"]
         session = "replace"
+        broadcast = "everyone"
+        groups = 3
+        mailbox = 50
+        members = "members.txt"
         password_length = 8
         bcrypt_cost = 12
         lockout_tries = 5
@@ -109,7 +113,20 @@ def test_everything_configured() -> None:
         name="talk",
         state="/srv/talk",
         host="::",
-        accounts=Accounts("closed", True, ("alice", "bob"), "replace", 8, 12, 5, 120),
+        accounts=Accounts(
+            register="closed",
+            guests=True,
+            operators=("alice", "bob"),
+            session="replace",
+            broadcast="everyone",
+            groups=3,
+            mailbox=50,
+            members="members.txt",
+            password_length=8,
+            bcrypt_cost=12,
+            lockout_tries=5,
+            lockout_seconds=120,
+        ),
         store=Store("sqlite:////srv/talk.db", 7, 100),
         channels=(Channel("work", ("tcp:6001", "unix:/run/work"), 5, 0, False),),
         doors=(Door("tuned", ("tcp:6000",), Tuned(3)),),
@@ -206,6 +223,28 @@ def test_interface_of_an_endpoint(host: str, listen: str, endpoint: str) -> None
                 "chatd.toml:2: accounts.operators: must be a string or a list of strings, "
                 'not ["a", 1]'
             ],
+        ),
+        (
+            '[accounts]\nbroadcast = "everybody"',
+            [
+                'chatd.toml:2: accounts.broadcast: is "everybody", but must be one of operators, '
+                'everyone (did you mean "everyone"?)'
+            ],
+        ),
+        (
+            "[accounts]\ngroups = -1\nmailbox = -1",
+            [
+                "chatd.toml:2: accounts.groups: is -1, but must be at least 0",
+                "chatd.toml:3: accounts.mailbox: is -1, but must be at least 0",
+            ],
+        ),
+        (
+            '[accounts]\nmembers = "a\\u0000b"',
+            ["chatd.toml:2: accounts.members: has characters that can't be shown"],
+        ),
+        (
+            '[accounts]\nmembers = ["a", "b"]',
+            ['chatd.toml:2: accounts.members: must be a string, not ["a", "b"]'],
         ),
         (
             "[accounts]\nbcrypt_cost = 3",

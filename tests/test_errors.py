@@ -28,6 +28,16 @@ CODES = {
     "too_fast",
     "not_stored",
     "incident",
+    "no_such_group",
+    "group_exists",
+    "not_admin",
+    "not_member",
+    "not_valid_user",
+    "forbidden",
+    "not_requested",
+    "too_many",
+    "blocked",
+    "mailbox_full",
 }
 
 
@@ -51,6 +61,13 @@ CODES = {
         (errors.NotHere("bob"), "bob is not here."),
         (errors.NoSuchChannel("work"), "work does not exist."),
         (errors.CannotSwitch("work"), "Cannot switch to the work channel."),
+        (errors.NoSuchGroup("team"), "team does not exist."),
+        (errors.GroupExists("team"), "team exists already."),
+        (errors.NotAdmin("team"), "Only the admin of team can do that."),
+        (errors.NotMember("team"), "You are not a member of team."),
+        (errors.NotMember("team", "bob"), "bob is not a member of team."),
+        (errors.NotValidUser("dave"), "dave is not a valid user."),
+        (errors.MailboxFull("bob"), "The mailbox of bob is full; the message was not sent."),
         (errors.LineTooLong(4096), "That line is longer than 4096 bytes and was not sent."),
         (
             errors.NotStored(),

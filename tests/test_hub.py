@@ -6,12 +6,14 @@ from twisted.internet.task import Clock
 from chatd.domain.errors import AlreadyLoggedIn, BadName, NameTaken, NoSuchChannel, NotHere
 from chatd.domain.events import (
     ASK_NAME,
+    Announced,
     ChannelRow,
     Event,
     Farewell,
     Greeted,
     Joined,
     Left,
+    MessageSent,
     Refused,
     Said,
     Told,
@@ -19,7 +21,7 @@ from chatd.domain.events import (
     Whispered,
     WhisperSent,
 )
-from chatd.domain.names import ChannelName, Name, read_name
+from chatd.domain.names import ChannelName, Key, Name, RoomName, inbox_room, read_name
 from chatd.domain.ports import Holder
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.session import Session, State
@@ -257,6 +259,25 @@ def test_line_that_is_not_stored(world: World) -> None:
     world.hub.refuse([(line, None), (line, link)])
     text = "That could not be stored, and was not sent. Please try again later."
     assert link.take() == [Refused("not_stored", text, 0.0)]
+
+
+def test_refused_once() -> None:
+    """Whose message could not be stored is told so once, whatever he would have been answered."""
+    world, link = World(Clock()), FakeLink()
+    line = Said(inbox_room(Key("bob")), Name("alice"), Text("hi"), 0.0)
+    sent = MessageSent(Name("bob"), Text("hi"), 0.0)
+    world.hub.refuse([(line, link), (sent, link), (Told(("bob is offline.",), 0.0), link)])
+    text = "That could not be stored, and was not sent. Please try again later."
+    assert link.take() == [Refused("not_stored", text, 0.0)]
+
+
+def test_room_that_is_no_more(world: World) -> None:
+    """What is said to a room that is no more reaches nobody."""
+    alice = world.login("alice", world.channel())
+    take(alice)
+    world.journal.append(Announced(RoomName("@gone"), "lost", 0.0))
+    world.turn()
+    assert take(alice) == [[]]
 
 
 def test_events_of_nobody_here(world: World) -> None:

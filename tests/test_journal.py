@@ -6,14 +6,17 @@ import attrs
 import pytest
 from twisted.internet.task import Clock
 
-from chatd.domain.events import Event, Joined, Left, Said
+from chatd.domain.events import Announced, Broadcasted, Event, Joined, Left, Said
+from chatd.domain.text import Text
 from chatd.journal import MemoryJournal, StoreJournal
 from tests.conftest import LoggedErrors
 from tests.fakes import FakeLink, MemoryStore, spawn
 from tests.journals import (
     ALICE,
+    BLOCK,
     FIVE_EVENTS,
     GENERAL,
+    INBOX,
     OPEN,
     WORK,
     AnyJournal,
@@ -22,6 +25,8 @@ from tests.journals import (
     said,
     told,
 )
+
+LONG = Text("x" * 500)
 
 
 @pytest.fixture
@@ -119,6 +124,47 @@ def test_rooms_count_their_own_lines(
     run(clock)
 
     assert listener.events() == [said("a", seq=1), said("b", WORK, 1), said("c", seq=2)]
+
+
+def test_kept_room_goes_on_from_its_number(
+    clock: Clock, journal: AnyJournal, listener: Listeners
+) -> None:
+    """A room that comes later is numbered from its last line on, and never goes back."""
+    journal.keep(INBOX, 7)
+    for last in (0, 7, 5, 20, 8):
+        journal.append(said("a", INBOX))
+        run(clock)
+        journal.keep(INBOX, last)
+    journal.append(said("a", INBOX))
+    run(clock)
+
+    assert listener.events() == [said("a", INBOX, seq) for seq in (8, 9, 10, 11, 21, 22)]
+
+
+def test_records_go_with_events(clock: Clock, journal: AnyJournal, listener: Listeners) -> None:
+    """Events with records are delivered in their place, and the records are shown to nobody."""
+    journal.keep(INBOX, 3)
+    message = said("hello", INBOX)
+    journal.append(told("before"))
+    journal.append(message)
+    journal.append(told("sent"), None, (message, BLOCK))
+    journal.append(told("after"))
+    run(clock)
+
+    batch = [told("before"), said("hello", INBOX, 4), told("sent"), told("after")]
+    assert listener.delivered == [batch]
+    assert listener.refused == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [said("x" * 500), Announced(GENERAL, "x" * 500, 0.0), Broadcasted(GENERAL, ALICE, LONG, 0.0)],
+)
+def test_long_words_take_more_room(clock: Clock, journal: AnyJournal, event: Event) -> None:
+    """A journal is full by the length of what is said, not by how many have said something."""
+    journal.append(event)
+    assert journal.full
+    run(clock)
 
 
 @pytest.mark.parametrize("event", [said("a"), told("a")], ids=["stored", "not stored"])

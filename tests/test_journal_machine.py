@@ -1,5 +1,6 @@
 """Seen implies stored, in one order, whatever happens when (PRODUCT.md, promises 1 and 3)."""
 
+import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -12,11 +13,12 @@ from hypothesis.stateful import (
 from twisted.internet.task import Clock
 
 from chatd.domain.events import Event, Said
-from chatd.domain.names import ChannelName
+from chatd.domain.names import RoomName
+from chatd.domain.ports import Record
 from chatd.journal import StoreJournal
 from tests.conftest import LoggedErrors
 from tests.fakes import FakeLink, spawn
-from tests.journals import GENERAL, OPEN, WORK, HandStore, Listeners, said, told
+from tests.journals import BLOCK, GENERAL, OPEN, WORK, HandStore, Listeners, said, told
 
 MOST = 330  # bytes: five events or so
 
@@ -32,10 +34,11 @@ class Journaling(RuleBasedStateMachine):
         )
         self.listener.journal = self.journal
         self.appended: list[str] = []
+        self.needed: dict[str, tuple[Record, ...]] = {}
         self.waited_for_room = False
 
     @rule(room=st.sampled_from([GENERAL, WORK, OPEN]))
-    def say(self, room: ChannelName) -> None:
+    def say(self, room: RoomName) -> None:
         """Somebody says something."""
         self._append(said(str(len(self.appended)), room))
 
@@ -43,6 +46,17 @@ class Journaling(RuleBasedStateMachine):
     def tell(self) -> None:
         """Somebody is told something."""
         self._append(told(str(len(self.appended))))
+
+    @rule(room=st.sampled_from([GENERAL, WORK]), changes=st.integers(0, 2))
+    def say_with_receipts(self, room: RoomName, changes: int) -> None:
+        """Somebody says something, and two people are told that it was stored, with changes."""
+        line = said(str(len(self.appended)), room)
+        records: tuple[Record, ...] = (line, *(attrs.evolve(BLOCK) for _ in range(changes)))
+        self._append(line)
+        for _ in range(2):
+            receipt = str(len(self.appended))
+            self.needed[receipt] = records
+            self._append(told(receipt), records)
 
     @rule()
     def answer_a_delivery(self) -> None:
@@ -72,7 +86,21 @@ class Journaling(RuleBasedStateMachine):
     def seen_implies_stored(self) -> None:
         """Each line of a kept room that was delivered is in the store."""
         kept = [e for e in self.listener.events() if isinstance(e, Said) and e.room != OPEN]
-        assert kept == self.store.stored
+        assert kept == [one for one in self.store.stored if isinstance(one, Said)]
+
+    @invariant()
+    def told_implies_stored(self) -> None:
+        """Each event that came with records was delivered only if all of them are in the store."""
+        changes = set(map(id, self.store.stored))
+        lines = {one.text for one in self.store.stored if isinstance(one, Said)}
+        for event in self.listener.events():
+            for record in self.needed.get(_words(event), ()):
+                assert record.text in lines if isinstance(record, Said) else id(record) in changes
+
+    @invariant()
+    def stored_once(self) -> None:
+        """No record is stored twice, however many events came with it."""
+        assert len(set(map(id, self.store.stored))) == len(self.store.stored)
 
     @invariant()
     def one_order(self) -> None:
@@ -86,7 +114,8 @@ class Journaling(RuleBasedStateMachine):
     def numbers_rise(self) -> None:
         """A room's numbers only grow, from the stored one on."""
         for room, last in ((GENERAL, 0), (WORK, 7)):
-            seqs = [said.seq for said in self.store.stored if said.room == room]
+            lines = [one for one in self.store.stored if isinstance(one, Said)]
+            seqs = [said.seq for said in lines if said.room == room]
             assert [last, *seqs] == sorted({last, *seqs})
 
     @invariant()
@@ -118,11 +147,12 @@ class Journaling(RuleBasedStateMachine):
         words = [_words(event) for event in [*self.listener.events(), *refused]]
         assert sorted(set(words) - {"answer"}) == sorted(self.appended)
         self.seen_implies_stored()
+        self.told_implies_stored()
         self.one_order()
 
-    def _append(self, event: Event) -> None:
+    def _append(self, event: Event, records: tuple[Record, ...] = ()) -> None:
         self.appended.append(_words(event))
-        self.journal.append(event, FakeLink())
+        self.journal.append(event, FakeLink(), records)
 
 
 def _words(event: Event) -> str:
@@ -135,4 +165,4 @@ def test_seen_implies_stored(logged_errors: LoggedErrors) -> None:
     run_state_machine_as_test(Journaling, settings=few)
 
     formats = {event["log_format"] for event in logged_errors.flush()}
-    assert formats == {"{count} lines were not stored"}
+    assert formats == {"{count} records were not stored"}

@@ -95,7 +95,7 @@ def test_failed_commit(
     assert listener.refused == [[said("a", seq=2), said("c", WORK, 42)]]
     assert listener.delivered[1:] == [[told("b")]]
     assert [event["log_format"] for event in logged_errors.flush()] == [
-        "{count} lines were not stored"
+        "{count} records were not stored"
     ]
 
 

@@ -4,34 +4,60 @@ import time
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from chatd.domain.errors import BadName
 from chatd.domain.events import (
     ASK_NAME,
+    Announced,
+    Broadcasted,
     ChannelRow,
     ChannelsListed,
+    Detached,
     Dropped,
+    Ended,
     Event,
     Farewell,
     Greeted,
     Invited,
     Joined,
     Left,
+    Mailed,
+    MailWanted,
+    Messaged,
+    MessageSent,
     Queued,
     Recalled,
     Refused,
     Said,
     Told,
+    Tuned,
     Welcomed,
     WentAfk,
     Whispered,
     WhisperSent,
 )
-from chatd.domain.names import ChannelName, Name
-from chatd.domain.text import Text
+from chatd.domain.names import (
+    EVERYONE,
+    RESERVED,
+    SERVER,
+    ChannelName,
+    GroupName,
+    Key,
+    Name,
+    check_free,
+    group_room,
+    inbox_room,
+    read_group_name,
+    read_name,
+)
+from chatd.domain.text import Text, clean
 from chatd.wire.lines import LineFormat, stranger
 
 GENERAL, WORK = ChannelName("general"), ChannelName("work")
 ALICE, BOB = Name("alice"), Name("bob")
+TEAM, INBOX = group_room(GroupName("team")), inbox_room(Key("bob"))
 DAY = 86_400.0
 NOW = 20_000 * DAY + 12 * 3600 + 60 + 5.75
 """2024-10-04 12:01:05 UTC, and a bit."""
@@ -39,6 +65,13 @@ NOW = 20_000 * DAY + 12 * 3600 + 60 + 5.75
 NOTICES: list[tuple[Event, str]] = [
     (Joined(GENERAL, BOB, NOW), "bob has joined the channel."),
     (Left(GENERAL, BOB, NOW), "bob has left the channel."),
+    (Joined(TEAM, BOB, NOW), "bob has joined the group team."),
+    (Left(TEAM, BOB, NOW), "bob has left the group team."),
+    (
+        Announced(TEAM, "bob has requested to join the group team.", NOW),
+        "bob has requested to join the group team.",
+    ),
+    (Said(INBOX, SERVER, Text("You are in."), NOW), "You are in."),
     (WentAfk(GENERAL, BOB, NOW), "bob went AFK."),
     (
         Dropped(GENERAL, BOB, "too much was left unread", NOW),
@@ -57,6 +90,16 @@ NOTICES: list[tuple[Event, str]] = [
 LINES: list[tuple[Event, list[str]]] = [
     (Said(GENERAL, ALICE, Text("hello"), NOW), ["[alice (12:01:05)] hello"]),
     (Said(GENERAL, ALICE, Text("été \N{SNOWMAN}"), NOW), ["[alice (12:01:05)] été \N{SNOWMAN}"]),
+    (Said(TEAM, ALICE, Text("hello"), NOW, 7), ["[alice @team (12:01:05)] hello"]),
+    (Said(INBOX, ALICE, Text("hi"), NOW, 7), ["[alice to you (12:01:05)] hi"]),
+    (Messaged(ALICE, Text("hi"), NOW), ["[alice to you (12:01:05)] hi"]),
+    (MessageSent(BOB, Text("hi"), NOW), ["[you to bob (12:01:05)] hi"]),
+    (Broadcasted(EVERYONE, ALICE, Text("hi"), NOW), ["[alice to all (12:01:05)] hi"]),
+    (Mailed((), NOW), []),
+    (Tuned(TEAM), []),
+    (Detached(), []),
+    (MailWanted(Key("bob")), []),
+    (Ended(TEAM), []),
     (Whispered(ALICE, Text("psst"), NOW), ["[alice whispers to you: (12:01:05)] psst"]),
     (WhisperSent(BOB, Text("psst"), NOW), ["[you whisper to bob: (12:01:05)] psst"]),
     (
@@ -129,6 +172,59 @@ def test_history_of_another_day_shows_its_date() -> None:
         "[alice (00:00:00)] 43265",
         "[alice (12:01:00)] 5",
     ]
+
+
+def test_mail_of_another_day_shows_its_date() -> None:
+    """Mail keeps the date of each line, in the words of the place it was said in."""
+    ages = (365 * DAY, 12 * 3600 + 66, 12 * 3600 + 65)
+    for room, author, shown in (
+        (INBOX, ALICE, "alice to you"),
+        (INBOX, SERVER, "Server message"),
+        (TEAM, ALICE, "alice @team"),
+        (GENERAL, ALICE, "alice"),
+    ):
+        said = tuple(Said(room, author, Text("hi"), NOW - age) for age in ages)
+        assert LineFormat(time.gmtime)(Mailed(said, NOW)).decode() == (
+            f"[{shown} (2023-10-05 12:01:05)] hi\r\n"
+            f"[{shown} (2024-10-03 23:59:59)] hi\r\n"
+            f"[{shown} (00:00:00)] hi\r\n"
+        )
+
+
+TYPED = st.text() | st.text(st.sampled_from("\r\n\x0b\x0c\x1c\x1e\x85\u2028\u2029\x1b\u202e]["))
+LOOKALIKES = ["alice", "alice to all", "alice to you", "you to bob", "Server message"]
+
+
+@given(text=st.sampled_from([f"\r\n[{who} (12:01:05)] x" for who in LOOKALIKES]) | TYPED)
+def test_no_text_can_look_like_another_line(text: str) -> None:
+    """Whatever somebody types is shown as one line that begins with who said it, and where."""
+    typed = clean(text)
+    said: list[tuple[Event, str]] = [
+        (Said(GENERAL, BOB, typed, NOW), "[bob (12:01:05)] "),
+        (Said(TEAM, BOB, typed, NOW), "[bob @team (12:01:05)] "),
+        (Said(INBOX, BOB, typed, NOW), "[bob to you (12:01:05)] "),
+        (Mailed((Said(INBOX, BOB, typed, NOW),), NOW), "[bob to you (12:01:05)] "),
+        (Messaged(BOB, typed, NOW), "[bob to you (12:01:05)] "),
+        (MessageSent(BOB, typed, NOW), "[you to bob (12:01:05)] "),
+        (Broadcasted(EVERYONE, BOB, typed, NOW), "[bob to all (12:01:05)] "),
+    ]
+    for event, start in said:
+        (line,) = LineFormat(time.gmtime)(event).decode().splitlines()
+        assert line == f"{start}{typed}"
+
+
+@pytest.mark.parametrize("who", [*LOOKALIKES[1:], "@team", "alice @team", "server", "you", "all"])
+def test_no_name_can_look_like_the_start_of_another_line(who: str) -> None:
+    """Nobody can have a name that reads like the words of a line, or like a group."""
+    with pytest.raises(BadName):
+        check_free(read_name(who), RESERVED)
+
+
+@pytest.mark.parametrize("group", ["team (12:01:05)] x [bob", "to you", "@team", "te\nam", "te]am"])
+def test_no_group_can_look_like_another_line(group: str) -> None:
+    """A group's name is one word, without a sign that a line is made of."""
+    with pytest.raises(BadName):
+        read_group_name(group)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from chatd.domain.events import Event
-from chatd.domain.names import ChannelName, Name, read_name, skeleton_of
-from chatd.domain.ports import Holder, Link
+from chatd.domain.events import Event, Said
+from chatd.domain.names import ChannelName, Name, RoomName, read_name, skeleton_of
+from chatd.domain.ports import Blocks, Holder, Link
 from chatd.domain.roster import MemoryRoster, Moves, Seats
 from tests.fakes import FakeLink, result_of
 
@@ -34,6 +34,22 @@ class Person:
 
     name: Name = attrs.field(converter=read_name)
     link: Link = attrs.field(factory=FakeLink)
+    blocks: Blocks = attrs.field(factory=lambda: Blocks(frozenset(), frozenset()))
+
+    def block(self, blocks: Blocks) -> None:
+        """As Holder."""
+
+    def mail(self, said: Said) -> None:
+        """As Holder."""
+
+    def read_mail(self) -> None:
+        """As Holder."""
+
+    def group_joined(self, room: RoomName) -> None:
+        """As Holder."""
+
+    def group_left(self, room: RoomName) -> None:
+        """As Holder."""
 
     def admitted(self) -> None:
         """As Holder."""

@@ -7,39 +7,17 @@ import attrs
 import pytest
 
 from chatd.domain.errors import BadMail, NameTaken, NotStored
-from chatd.domain.events import Said
-from chatd.domain.names import ChannelName, Key, Name, key_of, skeleton_of
+from chatd.domain.names import Key, Name, key_of, skeleton_of
 from chatd.domain.ports import Account, Role, Tries
-from chatd.domain.text import Text
-from chatd.store.sql import SqlStore
-from tests.fakes import MemoryStore
-from tests.threads import Threads, sql_store
-
-GENERAL, WORK = ChannelName("general"), ChannelName("work")
-
-AnyStore = MemoryStore | SqlStore
+from tests.stores import GENERAL, STORES, WORK, AnyStore, line, person, store_of
+from tests.threads import Threads
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, threads: Threads, tmp_path: Path) -> Iterator[AnyStore]:
     """Each store in turn, empty, with two rooms."""
-    if request.param == "memory":
-        yield MemoryStore()
-    else:
-        with sql_store(threads, tmp_path, GENERAL, WORK) as made:
-            yield made
-
-
-def person(name: str, *, mail: str | None = None, last_login: float | None = None) -> Account:
-    """An account that no store has yet."""
-    shown = Name(name)
-    skeleton = skeleton_of(shown)
-    return Account(0, key_of(shown), shown, skeleton, mail, "hash", Role.USER, 100.5, last_login)
-
-
-def line(seq: int, text: str = "hello", room: ChannelName = GENERAL, at: float = 0.0) -> Said:
-    """A line with its place."""
-    return Said(room, Name("alice"), Text(text), at or 1000.0 + seq, seq)
+    with store_of(request.param, threads, tmp_path) as made:
+        yield made
 
 
 def test_account_comes_back_as_it_was_stored(threads: Threads, store: AnyStore) -> None:
@@ -150,8 +128,8 @@ def test_logins_since(threads: Threads, store: AnyStore) -> None:
 def test_history_is_in_order_and_limited(threads: Threads, store: AnyStore) -> None:
     """A room's history is its last lines, oldest first, as many as were asked for."""
     lines = [line(seq, f"line {seq} \N{SNOWMAN}") for seq in range(1, 6)]
-    assert threads.wait(store.append_lines(lines[:2])) == []
-    assert threads.wait(store.append_lines(lines[2:])) == []
+    assert threads.wait(store.append(lines[:2])) == []
+    assert threads.wait(store.append(lines[2:])) == []
 
     assert threads.wait(store.history(GENERAL, 3)) == lines[-3:]
     assert threads.wait(store.history(GENERAL, 100)) == lines
@@ -161,7 +139,7 @@ def test_history_is_in_order_and_limited(threads: Threads, store: AnyStore) -> N
 def test_rooms_have_their_own_lines(threads: Threads, store: AnyStore) -> None:
     """Lines of one batch go to their own rooms, each with its own numbers."""
     here, there = line(1, "here"), line(1, "there", WORK)
-    assert threads.wait(store.append_lines([here, there])) == []
+    assert threads.wait(store.append([here, there])) == []
 
     assert threads.wait(store.history(GENERAL, 10)) == [here]
     assert threads.wait(store.history(WORK, 10)) == [there]
@@ -169,7 +147,7 @@ def test_rooms_have_their_own_lines(threads: Threads, store: AnyStore) -> None:
 
 def test_empty_room(threads: Threads, store: AnyStore) -> None:
     """A room where nothing was said has no history, and an empty batch adds none."""
-    assert threads.wait(store.append_lines([])) == []
+    assert threads.wait(store.append([])) == []
 
     assert threads.wait(store.history(GENERAL, 10)) == []
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -43,11 +44,14 @@ def older_scripts(directory: Path, name: str = "100% older") -> Path:
 
 
 def newer_scripts(directory: Path, last_words: str = "") -> Path:
-    """Today's migrations on top of those of an earlier chatd; ``last_words`` end today's."""
+    """Today's migrations on top of those of an earlier chatd; ``last_words`` end the first."""
     scripts = older_scripts(directory, "newer")
-    first = next((SCRIPTS / "versions").glob("v0001_*.py")).read_text()
-    changed = first.replace("down_revision = None", 'down_revision = "0000"')
-    (scripts / "versions" / "v0001_first.py").write_text(f"{changed}    {last_words}\n")
+    for script in (SCRIPTS / "versions").glob("v*.py"):
+        text = script.read_text()
+        if "down_revision = None" in text:
+            changed = text.replace("down_revision = None", 'down_revision = "0000"')
+            text = f"{changed}    {last_words}\n"
+        (scripts / "versions" / script.name).write_text(text)
     return scripts
 
 
@@ -57,6 +61,23 @@ def older_database(state: Path) -> None:
     with database.writer.begin() as connection:
         connection.exec_driver_sql("INSERT INTO old VALUES ('kept')")
     database.close()
+
+
+def first_database(state: Path) -> None:
+    """Make the database of the first chatd, with an account, a channel and two lines in it."""
+    engine = sa.create_engine(f"sqlite:///{state}/chatd.db")
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for row in (
+            "account VALUES (1, 'bob', 'Bob', 'bob', NULL, 'hash', 1, 100.5, NULL)",
+            "room VALUES (1, 'channel', 'general')",
+            "line VALUES (1, 1, 'Bob', 100.5, 'hello'), (1, 2, 'Bob', 101.5, 'still here')",
+        ):
+            connection.exec_driver_sql(f"INSERT INTO {row}")
+    engine.dispose()
 
 
 def foreign_database(path: Path, *statements: str) -> bytes:
@@ -210,7 +231,7 @@ def test_migrations_make_the_schema(tmp_path: Path) -> None:
         without_rowid = connection.exec_driver_sql(
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr ORDER BY name"
         )
-        assert without_rowid.scalars().all() == ["line", "tries"]
+        assert without_rowid.scalars().all() == ["block", "line", "standing", "tries"]
     database.close()
 
 
@@ -227,8 +248,8 @@ def test_older_database_is_copied_and_migrated(tmp_path: Path) -> None:
 
     open_database(URL, tmp_path, scripts=newer_scripts(tmp_path)).close()
 
-    path, copy = tmp_path / "chatd.db", tmp_path / "chatd.db.before-0001-from-0000"
-    assert contents(path, "SELECT version_num FROM alembic_version") == [("0001",)]
+    path, copy = tmp_path / "chatd.db", tmp_path / "chatd.db.before-0002-from-0000"
+    assert contents(path, "SELECT version_num FROM alembic_version") == [("0002",)]
     assert contents(path, "SELECT * FROM old") == [("kept",)]
     assert contents(path, "SELECT count(*) FROM account") == [(0,)]
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -236,6 +257,25 @@ def test_older_database_is_copied_and_migrated(tmp_path: Path) -> None:
     assert contents(copy, "SELECT * FROM old") == [("kept",)]
     tables_before = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     assert contents(copy, tables_before) == [("alembic_version",), ("old",)]
+
+
+def test_database_of_the_first_chatd(tmp_path: Path) -> None:
+    """A database from before there were groups keeps what it has, and a copy is made of it."""
+    first_database(tmp_path)
+    path, copy = tmp_path / "chatd.db", tmp_path / "chatd.db.before-0002-from-0001"
+    tables_of = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    before = {
+        name: contents(path, f"SELECT * FROM {name}") for (name,) in contents(path, tables_of)
+    }
+
+    open_database(URL, tmp_path).close()
+
+    assert {name: contents(copy, f"SELECT * FROM {name}") for name in before} == before
+    assert contents(path, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert contents(path, "SELECT * FROM account") == before["account"]
+    assert contents(path, "SELECT * FROM line") == before["line"]
+    assert contents(path, "SELECT * FROM room") == [(1, "channel", "general", None, None)]
+    assert contents(path, "SELECT * FROM standing") == contents(path, "SELECT * FROM block") == []
 
 
 def test_failed_migration_changes_nothing(tmp_path: Path) -> None:

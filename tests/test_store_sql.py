@@ -9,16 +9,20 @@ from twisted.internet.task import Clock
 
 from chatd.domain.errors import NotStored
 from chatd.domain.events import Joined, Refused, Said, Welcomed
-from chatd.domain.names import ChannelName, Name
-from chatd.domain.ports import Tries
+from chatd.domain.names import ChannelName, Key, Name, RoomName, inbox_room
+from chatd.domain.ports import BlockSet, GroupMade, ReadUpTo, Record, Standing, StandingSet, Tries
 from chatd.domain.text import Text
 from chatd.journal import StoreJournal
-from chatd.store.files import StoreError
+from chatd.store.files import StoreError, open_database
+from chatd.store.rooms import Rooms
 from chatd.store.sql import SqlStore
 from tests.conftest import LoggedErrors
 from tests.fakes import World, link_of, spawn, wire
-from tests.test_store import GENERAL, WORK, line, person
+from tests.stores import GENERAL, WORK, line, person
 from tests.threads import Threads, sql_store
+
+TEAM, INBOX, OTHER = RoomName("@team"), RoomName("~bob"), RoomName("~cyd")
+BOB_JOINS = StandingSet(TEAM, Key("bob"), Standing.MEMBER)
 
 BIG = Text("x" * 20_000)
 """More than fits into the pages that a small database has."""
@@ -46,20 +50,20 @@ def _limit_pages(store: SqlStore, pages: int) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
 
-def seqs(threads: Threads, store: SqlStore, room: ChannelName = GENERAL) -> list[int]:
+def seqs(threads: Threads, store: SqlStore, room: RoomName = GENERAL) -> list[int]:
     """The numbers of the lines that a room has."""
     return [said.seq for said in threads.wait(store.history(room, 10_000))]
 
 
-def append(threads: Threads, store: SqlStore, lines: Sequence[Said]) -> None:
-    """Store lines."""
-    assert threads.wait(store.append_lines(lines)) == []
+def append(threads: Threads, store: SqlStore, records: Sequence[Record]) -> None:
+    """Store lines and other records."""
+    assert threads.wait(store.append(records)) == []
 
 
 def test_no_room_on_the_disk_at_the_start(threads: Threads, store: SqlStore) -> None:
     """A database that can't take a new channel stops the start with a sentence."""
     fill_disk(store)
-    rooms = [ChannelName(f"room{number}") for number in range(1000)]
+    rooms = [ChannelName(RoomName(f"room{number}")) for number in range(1000)]
     with pytest.raises(StoreError, match=r"chatd.db: database or disk is full$"):
         store.open_rooms(rooms)
 
@@ -80,7 +84,7 @@ def test_everything_is_there_after_a_reopen(threads: Threads, tmp_path: Path) ->
 
     with sql_store(threads, tmp_path) as store:
         # another order, and a new one: a room is known by its name
-        assert store.open_rooms([WORK, ChannelName("New"), GENERAL]) == {
+        assert store.open_rooms([WORK, ChannelName(RoomName("New")), GENERAL]) == {
             "work": 1,
             "New": 0,
             "general": 2,
@@ -96,7 +100,7 @@ def test_room_written_in_another_case(threads: Threads, tmp_path: Path) -> None:
     with sql_store(threads, tmp_path, GENERAL) as store:
         append(threads, store, [line(7)])
 
-    shouted = ChannelName("General")
+    shouted = ChannelName(RoomName("General"))
     with sql_store(threads, tmp_path) as store:
         assert store.open_rooms([shouted]) == {"General": 7}
         assert threads.wait(store.history(shouted, 10)) == [line(7, room=shouted)]
@@ -106,11 +110,29 @@ def test_stop_stores_what_waits(threads: Threads, tmp_path: Path) -> None:
     """What was handed to the store before it stops is in the database."""
     with sql_store(threads, tmp_path, GENERAL) as store:
         for seq in range(1, 2001):
-            store.append_lines([line(seq)])
+            store.append([line(seq)])
 
     with sql_store(threads, tmp_path) as store:
         assert store.open_rooms([GENERAL]) == {"general": 2000}
         assert len(seqs(threads, store)) == 2000
+
+
+def test_groups_are_there_after_a_reopen(threads: Threads, tmp_path: Path) -> None:
+    """Groups, inboxes, places and blocks are the same in the next run."""
+    with sql_store(threads, tmp_path) as store:
+        append(threads, store, [GroupMade(TEAM, Key("bob")), BOB_JOINS])
+        append(threads, store, [line(1, room=TEAM), line(2, room=TEAM), line(1, room=INBOX)])
+        append(threads, store, [BlockSet(Key("bob"), Key("cyd"), True)])
+        threads.wait(store.save_read([ReadUpTo(Key("bob"), TEAM, 1)]))
+        before = threads.wait(store.groups())
+
+    with sql_store(threads, tmp_path) as store:
+        assert store.load_groups() == threads.wait(store.groups()) == before
+        lines = [line(1, room=INBOX), line(2, room=TEAM)]
+        assert threads.wait(store.unread(Key("bob"), {}, 10)) == lines
+        assert threads.wait(store.mailbox(Key("bob"))) == (1, 1)
+        assert threads.wait(store.blocks(Key("bob"))).blocked == {"cyd"}
+        append(threads, store, [line(2, room=INBOX), line(3, room=TEAM)])
 
 
 def test_prune_by_age(threads: Threads, store: SqlStore) -> None:
@@ -167,6 +189,84 @@ def test_prune_goes_on_a_little_at_a_time(threads: Threads, store: SqlStore) -> 
     assert seqs(threads, store) == [2501]
 
 
+def test_prune_of_an_inbox(threads: Threads, store: SqlStore) -> None:
+    """Of an inbox only what is read goes by count; by age everything goes but the last line."""
+    append(threads, store, [line(seq, room=INBOX, at=float(seq)) for seq in range(1, 11)])
+    assert threads.wait(store.prune(INBOX, 0.0, 3)) == 0
+
+    threads.wait(store.save_read([ReadUpTo(Key("bob"), INBOX, 4)]))
+    assert threads.wait(store.prune(INBOX, 0.0, 3)) == 4
+    assert seqs(threads, store, INBOX) == [5, 6, 7, 8, 9, 10]
+
+    threads.wait(store.save_read([ReadUpTo(Key("bob"), INBOX, 9)]))
+    assert threads.wait(store.prune(INBOX, 0.0, 3)) == 3
+    assert threads.wait(store.prune(INBOX, 0.0, 0)) == 0
+    assert threads.wait(store.prune(INBOX, 9e9, 0)) == 2
+    assert seqs(threads, store, INBOX) == [10]
+    assert threads.wait(store.mailbox(Key("bob"))) == (10, 1)
+
+
+def test_prune_of_a_group(threads: Threads, store: SqlStore) -> None:
+    """A group's lines go by count, read or not; a room that isn't there has none."""
+    append(threads, store, [GroupMade(TEAM, Key("bob")), BOB_JOINS])
+    append(threads, store, [line(seq, room=TEAM) for seq in range(1, 6)])
+
+    assert threads.wait(store.prune(TEAM, 0.0, 2)) == 3
+    assert seqs(threads, store, TEAM) == [4, 5]
+    assert threads.wait(store.prune(RoomName("@crew"), 9e9, 1)) == 0
+    assert threads.wait(store.prune(RoomName("~nobody"), 9e9, 1)) == 0
+
+
+def test_rooms_made_on_a_full_disk(
+    threads: Threads, store: SqlStore, logged_errors: LoggedErrors
+) -> None:
+    """What a failed batch had made is not there afterwards, and is made anew by the next one."""
+    batch: list[Record] = [line(1, room=INBOX), GroupMade(TEAM, Key("bob")), BOB_JOINS]
+    batch.append(line(1, BIG, TEAM))
+    fill_disk(store)
+    with pytest.raises(Exception, match="database or disk is full"):
+        threads.wait(store.append(batch))
+    free_disk(store)
+
+    # these take the numbers that the inbox and the group had
+    append(threads, store, [GroupMade(RoomName("@crew"), Key("cyd")), line(1, room=OTHER)])
+    assert threads.wait(store.append([line(2, room=TEAM)])) == [line(2, room=TEAM)]
+    append(threads, store, batch)
+
+    assert threads.wait(store.history(INBOX, 10)) == [line(1, room=INBOX)]
+    assert threads.wait(store.history(OTHER, 10)) == [line(1, room=OTHER)]
+    assert threads.wait(store.history(RoomName("@crew"), 10)) == []
+    lines = [line(1, BIG, TEAM), line(1, room=INBOX)]
+    assert threads.wait(store.unread(Key("bob"), {}, 10)) == lines
+    assert len(logged_errors.flush()) == 1
+
+
+def test_bad_change_fails_alone(
+    threads: Threads, store: SqlStore, logged_errors: LoggedErrors
+) -> None:
+    """In a batch, only the change that can't be stored is given back."""
+    bad = StandingSet(TEAM, Key("\ud800"), Standing.MEMBER)
+    batch: list[Record] = [GroupMade(TEAM, Key("bob")), bad, BOB_JOINS, line(1, room=TEAM)]
+
+    assert threads.wait(store.append(batch)) == [bad]
+
+    assert threads.wait(store.unread(Key("bob"), {}, 10)) == [line(1, room=TEAM)]
+    assert len(logged_errors.flush()) == 1
+
+
+def test_more_rooms_than_are_remembered(tmp_path: Path) -> None:
+    """However many rooms there are, each is found, and few are remembered."""
+    database = open_database("sqlite:///chatd.db", tmp_path)
+    rooms = Rooms(most=3)
+    names = [RoomName(f"~{number}") for number in range(10)]
+    with database.writer.begin() as connection:
+        numbers = [rooms.place(connection, name) for name in names]
+        assert [rooms.find(connection, name) for name in names * 2] == numbers * 2
+    assert len(set(numbers)) == 10
+    assert len(rooms._known) == 2
+    database.close()
+
+
 def test_bad_line_fails_alone(
     threads: Threads, store: SqlStore, logged_errors: LoggedErrors
 ) -> None:
@@ -175,7 +275,7 @@ def test_bad_line_fails_alone(
     bad = [line(1, "its place is taken"), attrs.evolve(line(3), text=Text("\ud800"))]
     batch = [bad[0], line(2), bad[1], line(4)]
 
-    assert threads.wait(store.append_lines(batch)) == bad
+    assert threads.wait(store.append(batch)) == bad
 
     assert seqs(threads, store) == [1, 2, 4]
     assert threads.wait(store.history(GENERAL, 10))[0] == line(1)
@@ -186,7 +286,7 @@ def test_same_line_twice(threads: Threads, store: SqlStore, logged_errors: Logge
     """Of two equal lines in a batch the first is stored, and only the second given back."""
     first, second = line(1), line(1)
 
-    failed = threads.wait(store.append_lines([first, second]))
+    failed = threads.wait(store.append([first, second]))
 
     assert [said is second for said in failed] == [True]
     assert seqs(threads, store) == [1]
@@ -197,7 +297,7 @@ def test_full_disk_refuses_a_batch_and_later_takes_one(threads: Threads, store: 
     """On a full disk a batch fails as a whole; once there is room, the next one is stored."""
     fill_disk(store)
     with pytest.raises(Exception, match="database or disk is full"):
-        threads.wait(store.append_lines([line(1), line(2, BIG)]))
+        threads.wait(store.append([line(1), line(2, BIG)]))
     assert seqs(threads, store) == []
 
     free_disk(store)
@@ -226,19 +326,22 @@ def test_full_disk_refuses_an_account(
 def test_broken_store_keeps_nobody_out(
     threads: Threads, store: SqlStore, logged_errors: LoggedErrors
 ) -> None:
-    """What is only noted (a login, a wrong password) is logged where it can't be, and no error."""
+    """What is only noted (a login, a place) is logged where it can't be, and no error."""
     gone = attrs.evolve(person("alice"), id=1)
     with store._database.writer.begin() as connection:
         connection.exec_driver_sql("DROP TABLE account")
         connection.exec_driver_sql("DROP TABLE tries")
+        connection.exec_driver_sql("DROP TABLE standing")
 
     threads.wait(store.logged_in(gone, 5.0))
     threads.wait(store.save_tries([Tries("bob", "", 1, 0.0)]))
+    threads.wait(store.save_read([ReadUpTo(Key("bob"), INBOX, 1)]))
 
     assert [event["log_format"] for event in logged_errors.flush()] == [
         "the store could not write",
         "a login was not noted",
         "a lock was not stored",
+        "it was not noted what is read",
     ]
 
 
@@ -284,3 +387,10 @@ def test_full_disk_in_a_running_channel(
     for session in (alice, bob):
         spawn(session.lost())
     world.turn()
+
+
+def test_inboxes(threads: Threads, store: SqlStore) -> None:
+    """The store knows every inbox in which there is something."""
+    hello = Said(inbox_room(Key("bob")), Name("alice"), Text("hello"), 0.0, 1)
+    append(threads, store, [hello])
+    assert threads.wait(store.inboxes()) == [inbox_room(Key("bob"))]

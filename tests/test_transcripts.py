@@ -173,6 +173,7 @@ class Player:
         self._lockout = Lockout(clock, 3, 60, self._world.store.save_tries)
         self._world.hub.passwords = LockingPasswords(lockout=self._lockout)
         self._gate = Gate(20_000, 64)
+        self._world.hub.journal = make_journal(self._world, [])
         self._channels: dict[str, Channel] = {}
         self._clients: dict[str, Client] = {}
 
@@ -194,6 +195,7 @@ class Player:
             if not client.gone:
                 client.hang_up(ConnectionLost())
         self._lockout.stop()
+        spawn(self._world.hub.mail.settle())
         self._settle()
 
     def _step(self, line: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread
 from typing import Any
 
 import attrs
@@ -25,11 +25,12 @@ class Bench:
     threads: Threads
     commits: int = 0
     commit_fails: bool = False
+    undone: list[str] = attrs.field(factory=list)
     outcomes: list[object] = attrs.field(factory=list)
     writer: Writer = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.writer = Writer(self.engine, self.threads.callFromThread)
+        self.writer = Writer(self.engine, self.threads.callFromThread, self._note_undone)
         sa.event.listen(self.engine, "commit", self._committed)
 
     def submit(self, *jobs: Job) -> list[Deferred[Any]]:
@@ -64,6 +65,9 @@ class Bench:
         self.commits += 1
         if self.commit_fails:
             raise OSError("the disk is gone")
+
+    def _note_undone(self) -> None:
+        self.undone.append(f"{self.numbers()} in {current_thread().name}")
 
     def _done(self, result: object) -> None:
         self.outcomes.append(str(result.value) if isinstance(result, Failure) else result)
@@ -147,6 +151,15 @@ def test_job_that_fails_by_itself(bench: Bench) -> None:
 
     assert bench.finish() == ["a bad job", 1]
     assert bench.numbers() == [1]
+
+
+def test_whoever_remembers_is_told_what_is_undone(bench: Bench) -> None:
+    """Each time a transaction was rolled back, it is told in the writer's thread, not otherwise."""
+    bench.submit_together(add(1), bad, add(2))
+    bench.finish()
+
+    # the three together, with nothing of them left; then the bad one by itself
+    assert bench.undone == ["[] in chatd-writer", "[1] in chatd-writer"]
 
 
 def test_failed_commit_fails_everybody(bench: Bench) -> None:

@@ -98,7 +98,7 @@ async def signup(session: Session, name: Name, password: NewPassword) -> None:
 @command("register", only=Role.GUEST, when=LOGGED_IN)
 async def register(session: Session, password: NewPassword) -> None:
     """Make the name that you came in with as a guest an account."""
-    session.account = await _open_account(session, session.name, password)
+    session.open_account(await _open_account(session, session.name, password))
     session.answer(f"The name {session.name} is yours; the next login asks for the password.")
 
 
@@ -109,6 +109,8 @@ async def password(session: Session, old: OldPassword, new: NewPassword) -> None
     account = await hub.passwords.login(account.name, account, old, session.address)
     hashed = await hub.passwords.hash(new)
     await hub.store.set_password(account, hashed)
+    if hub.members is not None:
+        await hub.members.set_password(account.key, hashed)
     session.account = attrs.evolve(account, password=hashed)
     session.answer("Your password is changed.")
 
@@ -160,6 +162,16 @@ async def _open_account(session: Session, name: Name, password: str) -> Account:
 
 
 async def _account(session: Session, who: str) -> Account | None:
+    hub = session.hub
+    if hub.members is not None:
+        await hub.members.look()
+    account = await _stored_account(session, who)
+    if account is None or hub.members is None or account.key in hub.members.members:
+        return account
+    return None  # an account of somebody who is a member no longer
+
+
+async def _stored_account(session: Session, who: str) -> Account | None:
     if "@" in who and " " not in who:
         if len(who) > _LONGEST_MAIL:
             raise BadMail("That is not a mail address.")

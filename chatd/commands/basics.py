@@ -1,19 +1,25 @@
 """Commands: help, and leaving."""
 
-from chatd.commands.table import LOGGED_IN, LOGIN, Command, CommandTable, Word, command
+from typing import Final
+
+from chatd.commands.table import LOGGED_IN, LOGIN, Command, CommandTable, command
 from chatd.domain.errors import UnknownCommand
 from chatd.domain.session import Session
+from chatd.domain.text import Text
+
+_EVERYTHING: Final = Text("")
 
 
 @command("help", when=LOGGED_IN)
-def help_(session: Session, command: Word = Word("")) -> None:  # noqa: B008  a NewType is no call
+def help_(session: Session, command: Text = _EVERYTHING) -> None:
     """List the commands, or explain one."""
     table = session.hub.commands
     assert isinstance(table, CommandTable)
     if command:
-        one = table.find(command.removeprefix("/"))
+        asked = " ".join(command.split())  # a name may be of two words
+        one = table.find(asked.removeprefix("/"))
         if one is None or not one.typed:
-            raise UnknownCommand(command, "/help")
+            raise UnknownCommand(asked, "/help")
         session.answer(_explained(one))
         return
     session.answer(*(_explained(c) for c in table.commands if c.typed and c.allows(session.role)))

@@ -3,8 +3,9 @@
 from typing import Final
 
 from chatd.commands.table import command
-from chatd.domain.errors import NoSuchUser
+from chatd.domain.errors import Blocked, NoSuchUser
 from chatd.domain.names import Name, key_of
+from chatd.domain.ports import Role
 from chatd.domain.session import Session
 from chatd.domain.text import plural
 
@@ -35,15 +36,53 @@ async def wholasthr(session: Session) -> None:
 
 @command("ping")
 async def ping(session: Session, name: Name) -> None:
-    """Tell whether somebody is online."""
+    """Tell whether somebody is online, offline, or has blocked you."""
+    shown, online = await _look_up(session, name)
+    if key_of(name) in session.blocks.blocked_by:
+        session.answer(f"{shown or name} has blocked you.")
+    elif shown is None:
+        raise NoSuchUser(name)
+    else:
+        session.answer(f"{shown} is {'online' if online else 'offline'}.")
+
+
+@command("block", needs=Role.USER)
+async def block(session: Session, name: Name) -> None:
+    """Hear nothing of somebody any more, and let him hear nothing of you."""
+    key = key_of(name)
+    if key == key_of(session.name):
+        raise Blocked("You can't block yourself.")
+    shown, _ = await _look_up(session, name)
+    if key in session.blocks.blocked:
+        raise Blocked(f"You have blocked {shown or name} already.")
+    if shown is None:
+        raise NoSuchUser(name)
+    await session.hub.block(session, shown, on=True)
+
+
+@command("unblock", needs=Role.USER)
+async def unblock(session: Session, name: Name) -> None:
+    """Hear somebody again."""
+    shown, _ = await _look_up(session, name)
+    if key_of(name) not in session.blocks.blocked:
+        raise Blocked(f"You have not blocked {shown or name}.")
+    await session.hub.block(session, shown or name, on=False)
+
+
+@command("blocked", needs=Role.USER)
+def blocked(session: Session) -> None:
+    """List whom you have blocked."""
+    names = ", ".join(sorted(session.blocks.blocked))
+    session.answer(f"You have blocked: {names or 'nobody'}.")
+
+
+async def _look_up(session: Session, name: Name) -> tuple[Name | None, bool]:
+    """A name as its owner writes it, None where nobody has it; and whether he is online."""
     holder = await session.hub.roster.find(name)
     if holder is not None:
-        session.answer(f"{holder.name} is online.")
-        return
+        return holder.name, True
     account = await session.hub.store.account(key_of(name))
-    if account is None:
-        raise NoSuchUser(name)
-    session.answer(f"{account.name} is offline.")
+    return (None if account is None else account.name), False
 
 
 def _an_hour_ago(session: Session) -> float:

@@ -20,7 +20,14 @@ async def list_channels(session: Session) -> None:
 @command("switch", when=LOGGED_IN)
 async def switch(session: Session, channel: Word) -> None:
     """Leave this channel, or its queue, for another one."""
+    place = session.place
+    if session.group is not None and place is not None and place is session.hub.channel(channel):
+        # The lines went to a group, and now they go to the channel again.
+        session.talk_in(None)
+        session.answer(f"You are talking in the {place.name} channel again.")
+        return
     target = session.hub.destination(channel, session.place)
+    session.talk_in(None)
     if session.place is not None:
         await session.leave()
     await session.enter(target)

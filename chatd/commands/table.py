@@ -196,6 +196,14 @@ class CommandTable:
         """The command of that name."""
         return self._by_name.get(verb.casefold())
 
+    def meant(self, request: Request) -> tuple[Command | None, str]:
+        """The command that a request names, by one word or two, and the rest of its line."""
+        text = clean(request.text)  # the entrance of all user text, whatever door it came through
+        word, rest = _split(text)
+        if two := self.find(f"{request.verb} {word}"):
+            return two, rest
+        return self.find(request.verb), text
+
     def run(self, session: Session, request: Request) -> Coroutine[Any, Any, None] | None:
         """Check a request and carry it out; a coroutine where that needs time.
 
@@ -203,29 +211,27 @@ class CommandTable:
             ChatError: there is no such command, it isn't for this person or place, or its
                 arguments are wrong. Nothing was done then.
         """
-        wanted = self.find(request.verb)
+        wanted, text = self.meant(request)
         if wanted is None:
             # In the lobby a line without a slash is a command, so the hint has none either.
-            slash = "" if session.state is State.LOBBY else "/"
+            slash = "" if session.bare else "/"
             raise UnknownCommand(f"{slash}{clean(request.verb)}" or "/", f"{slash}help")
         if session.state not in wanted.when:
             raise NotNow(_NOT_NOW[session.state])
         if not wanted.allows(session.role):
             raise NotAllowed(_not_allowed(wanted))
-        return self._call(wanted, session, request)
+        return self._call(wanted, session, text, request.secrets)
 
     @staticmethod
     def _call(
-        wanted: Command, session: Session, request: Request
+        wanted: Command, session: Session, text: str, secrets: tuple[str, ...]
     ) -> Coroutine[Any, Any, None] | None:
-        # The entrance of all user text, whatever door it came through.
-        text = clean(request.text)
         arguments = _read(wanted, text)
         secret = sum(parameter.secret for parameter in wanted.parameters)
-        if len(request.secrets) < secret:
+        if len(secrets) < secret:
             session.ask(Asked(wanted.name, text, _prompts(wanted)))
             return None
-        return wanted.handler(session, *arguments, *request.secrets[:secret])
+        return wanted.handler(session, *arguments, *secrets[:secret])
 
 
 def as_rst(table: CommandTable) -> str:

@@ -11,50 +11,67 @@ Measured: one write per batch costs 0.3 us a delivery where one per line costs 5
 
 import attrs
 
-from chatd.domain.events import RoomEvent
-from chatd.domain.ports import Format, Link
+from chatd.domain.events import Broadcasted, RoomEvent, Said
+from chatd.domain.names import Key, key_of
+from chatd.domain.ports import Format, Hearer
 
 
 @attrs.define(eq=False)
 class Audience:
-    """The links that hear one room, by wire format."""
+    """Those who hear one room, by wire format."""
 
-    _groups: dict[Format, dict[Link, None]] = attrs.field(factory=dict)
+    _groups: dict[Format, dict[Hearer, None]] = attrs.field(factory=dict)
     _gathered: list[RoomEvent] = attrs.field(factory=list)
     _encoded: dict[Format, list[bytes]] = attrs.field(factory=dict)
-    _heard: dict[Link, int] = attrs.field(factory=dict)
+    _heard: dict[Hearer, int] = attrs.field(factory=dict)
+    _deaf: dict[Hearer, None] = attrs.field(factory=dict)  # those who don't hear everybody
 
     def __len__(self) -> int:
         return sum(len(links) for links in self._groups.values())
 
-    def __contains__(self, link: Link) -> bool:
+    def __contains__(self, link: Hearer) -> bool:
         return link in self._groups.get(link.format, ())
 
     def gather(self, event: RoomEvent) -> None:
         """Take an event of the batch; everyone hears it at the next :meth:`flush`."""
         self._gathered.append(event)
 
-    def add(self, link: Link) -> None:
+    def add(self, link: Hearer) -> None:
         """Let a link hear what is gathered from now on."""
         if link not in self:
             self._groups.setdefault(link.format, {})[link] = None
             link.audiences += (self,)
+            self.refresh(link)
             if self._gathered:
                 self._heard[link] = len(self._gathered)
 
-    def discard(self, link: Link) -> None:
+    def refresh(self, link: Hearer) -> None:
+        """Take note of whom a link is deaf to."""
+        if link.deaf_to:
+            self._deaf[link] = None
+        else:
+            self._deaf.pop(link, None)
+
+    def discard(self, link: Hearer) -> None:
         """Tell a link what was gathered so far, and nothing more."""
         if link in self:
             self.catch_up(link)
             self._heard.pop(link, None)
+            self._deaf.pop(link, None)
             del self._groups[link.format][link]
             link.audiences = tuple(other for other in link.audiences if other is not self)
 
-    def catch_up(self, link: Link) -> None:
+    def catch_up(self, link: Hearer) -> None:
         """Tell a link at once what was gathered so far, so that its own line comes after that."""
         start = self._heard.get(link, 0)
         if start < len(self._gathered):
-            link.write(b"".join(self._encode(link.format)[start:]))
+            encoded = self._encode(link.format)[start:]
+            if link.deaf_to:
+                events = self._gathered[start:]
+                pairs = zip(events, encoded, strict=True)
+                encoded = [data for event, data in pairs if _author(event) not in link.deaf_to]
+            if encoded:
+                link.write(b"".join(encoded))
             self._heard[link] = len(self._gathered)
 
     def flush(self) -> None:
@@ -70,22 +87,35 @@ class Audience:
             self._heard.clear()
 
     def _tell_all(self) -> None:
-        heard = self._heard
+        single = self._single()
         for encode, links in self._groups.items():
             if not links:
                 continue
             data = b"".join(self._encode(encode))
-            if heard:
+            if single:
                 for link in links:
-                    if link not in heard:
+                    if link not in single:
                         link.write(data)
             else:
                 for link in links:
                     link.write(data)
-        for link in heard:
+        for link in single:
             self.catch_up(link)
+
+    def _single(self) -> dict[Hearer, None]:
+        """Those who can't be told the same as everybody; none, nearly always."""
+        single = dict.fromkeys(self._heard)
+        if self._deaf:
+            authors = {_author(event) for event in self._gathered}
+            single |= {link: None for link in self._deaf if not authors.isdisjoint(link.deaf_to)}
+        return single
 
     def _encode(self, encode: Format) -> list[bytes]:
         encoded = self._encoded.setdefault(encode, [])
         encoded.extend(encode(event) for event in self._gathered[len(encoded) :])
         return encoded
+
+
+def _author(event: RoomEvent) -> Key | None:
+    """Whose words an event is; what only happens to somebody is heard by all."""
+    return key_of(event.author) if isinstance(event, Said | Broadcasted) else None

@@ -144,6 +144,84 @@ class CannotSwitch(ChatError):
         super().__init__(f"Cannot switch to the {name} channel.")
 
 
+class NoSuchGroup(ChatError):
+    """No group has this name."""
+
+    code = "no_such_group"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} does not exist.")
+
+
+class GroupExists(ChatError):
+    """A group, or a channel, has this name."""
+
+    code = "group_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} exists already.")
+
+
+class NotAdmin(ChatError):
+    """Only a group's admin may do that."""
+
+    code = "not_admin"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Only the admin of {name} can do that.")
+
+
+class NotMember(ChatError):
+    """Only a group's members may do that, or it can be done to a member only."""
+
+    code = "not_member"
+
+    def __init__(self, group: str, who: str = "You") -> None:
+        super().__init__(f"{who} {'are' if who == 'You' else 'is'} not a member of {group}.")
+
+
+class NotValidUser(ChatError):
+    """A name that no account has, where only accounts will do."""
+
+    code = "not_valid_user"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not a valid user.")
+
+
+class Forbidden(ChatError):
+    """The admin of a group wants no request of this person."""
+
+    code = "forbidden"
+
+
+class NotRequested(ChatError):
+    """There is no such request to decide on."""
+
+    code = "not_requested"
+
+
+class TooMany(ChatError):
+    """A limit on what one person may have."""
+
+    code = "too_many"
+
+
+class Blocked(ChatError):
+    """One of the two has blocked the other."""
+
+    code = "blocked"
+
+
+class MailboxFull(ChatError):
+    """Somebody has as many unread messages as may wait."""
+
+    code = "mailbox_full"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The mailbox of {name} is full; the message was not sent.")
+
+
 class LineTooLong(ChatError):
     """A line above the configured length, skipped to its end."""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from chatd.domain.names import ChannelName, Name, RoomName
+from chatd.domain.names import ChannelName, Key, Name, RoomName
 from chatd.domain.text import Text
 
 
@@ -121,6 +121,77 @@ class Said:
 
 
 @attrs.frozen
+class Announced:
+    """The server's words to everyone in a room."""
+
+    room: RoomName
+    text: str
+    at: float
+
+
+@attrs.frozen
+class Broadcasted:
+    """Somebody's words to everyone online."""
+
+    room: RoomName
+    author: Name
+    text: Text
+    at: float
+
+
+@attrs.frozen
+class Tuned:
+    """A link hears a room from here on; nobody is told."""
+
+    room: RoomName
+
+
+@attrs.frozen
+class Detached:
+    """A link hears nothing any more; nobody is told."""
+
+
+@attrs.frozen
+class MailWanted:
+    """Somebody hears everything he should: what he missed can be read now. Nobody is told."""
+
+    key: Key
+
+
+@attrs.frozen
+class Ended:
+    """A group is no more, and everything was told to it. Nobody is told."""
+
+    room: RoomName
+
+
+@attrs.frozen
+class Mailed:
+    """Lines that somebody missed, in their order and with their dates."""
+
+    lines: tuple[Said, ...]
+    at: float
+
+
+@attrs.frozen
+class Messaged:
+    """A direct line to somebody who has no account, and so no inbox."""
+
+    author: Name
+    text: Text
+    at: float
+
+
+@attrs.frozen
+class MessageSent:
+    """A direct line, as its author sees it once it is accepted."""
+
+    to: Name
+    text: Text
+    at: float
+
+
+@attrs.frozen
 class Whispered:
     """A private line to somebody in the same channel, as the target sees it."""
 
@@ -188,11 +259,15 @@ class Farewell:
     at: float
 
 
-RoomEvent = Said | Joined | Left | WentAfk | Dropped
-"""Events for everyone in a room."""
+RoomEvent = Said | Joined | Left | WentAfk | Dropped | Announced | Broadcasted
+"""Events for everyone in a room. A line in an inbox is for its owner alone."""
 
 Event = (
     RoomEvent
+    | Tuned
+    | Detached
+    | MailWanted
+    | Ended
     | Greeted
     | Asked
     | Invited
@@ -200,6 +275,9 @@ Event = (
     | Queued
     | Whispered
     | WhisperSent
+    | Mailed
+    | Messaged
+    | MessageSent
     | ChannelsListed
     | Recalled
     | Told

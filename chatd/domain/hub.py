@@ -5,7 +5,8 @@ accepted comes back through :meth:`Hub.deliver`, the only place that changes who
 a joiner hears exactly what comes after his join in the one order, however long a commit takes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
 
 import attrs
 
@@ -13,32 +14,45 @@ from chatd.domain.audience import Audience
 from chatd.domain.errors import (
     AlreadyLoggedIn,
     BadName,
+    Blocked,
     CannotSwitch,
     NameTaken,
     NoSuchChannel,
+    NoSuchUser,
     NotHere,
     NotStored,
 )
 from chatd.domain.events import (
+    Broadcasted,
     ChannelRow,
-    Event,
+    Detached,
+    Ended,
     Farewell,
     Greeted,
     Joined,
     Left,
+    MailWanted,
+    Messaged,
+    MessageSent,
     Queued,
     Refused,
     RoomEvent,
     Said,
+    Told,
+    Tuned,
     Welcomed,
     WentAfk,
     Whispered,
     WhisperSent,
 )
+from chatd.domain.groups import Groups
+from chatd.domain.mail import Mail
 from chatd.domain.names import (
-    ChannelName,
+    EVERYONE,
+    INBOX,
     Key,
     Name,
+    RoomName,
     check_free,
     key_of,
     read_channel_name,
@@ -46,18 +60,25 @@ from chatd.domain.names import (
 )
 from chatd.domain.ports import (
     Batch,
+    Blocks,
+    BlockSet,
     Clock,
     Commands,
+    Hearer,
     Holder,
     Journal,
     Link,
+    Members,
     Passwords,
+    Role,
     Spawn,
     Store,
 )
-from chatd.domain.rooms import Channel
+from chatd.domain.rooms import Channel, Group
 from chatd.domain.roster import MemoryRoster, Moves
 from chatd.domain.text import Text, clean
+
+_READ_AGAIN_SECONDS: Final = 1.0
 
 
 @attrs.frozen
@@ -72,6 +93,9 @@ class Rules:
     operators: frozenset[Key]
     login_seconds: int
     line_bytes: int
+    broadcast: Role
+    mailbox_lines: int
+    groups_each: int
     lines_per_second: float
     burst: int
     waiting_requests: int
@@ -81,9 +105,10 @@ class Rules:
 
 @attrs.define(eq=False)
 class Hub:
-    """One node's chat. ``incident`` logs the exception being handled and returns its number.
+    """One node's chat.
 
-    The journal is set once, right after construction, since it delivers back to the hub.
+    ``incident`` logs the exception being handled and returns its number; ``wait`` fires after so
+    many seconds. The journal is set once, right after construction, as it delivers to the hub.
     """
 
     clock: Clock
@@ -93,14 +118,25 @@ class Hub:
     passwords: Passwords
     commands: Commands
     spawn: Spawn
+    wait: Callable[[float], Awaitable[object]]
     incident: Callable[[], int]
     journal: Journal = attrs.field(init=False)
+    mail: Mail = attrs.field(init=False)
+    groups: Groups = attrs.field(init=False)
+    members: Members | None = None
+    everyone: Audience = attrs.field(factory=Audience)
     closing: bool = False
     reading: int = 0
     sessions: dict[Holder, None] = attrs.field(factory=dict)
-    _rooms: dict[ChannelName, Channel] = attrs.field(factory=dict)
+    _rooms: dict[RoomName, Channel] = attrs.field(factory=dict)
     _by_key: dict[Key, Channel] = attrs.field(factory=dict)
     _held: dict[Holder, Callable[[], None]] = attrs.field(factory=dict)
+    # By the id of the answer that waits in the journal until the change is stored.
+    _blocking: dict[int, BlockSet] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.mail = Mail(self, self.rules.mailbox_lines)
+        self.groups = Groups(self, self.mail, self.rules.groups_each)
 
     # Asked for by sessions and commands: these only append.
 
@@ -198,13 +234,62 @@ class Hub:
 
         Raises:
             NotHere: that person isn't in it.
+            Blocked: one of the two has blocked the other.
         """
         target = await self.roster.inside(channel.name, to)
         if target is None:
             raise NotHere(to)
+        check_heard(holder, target.name)
         now = self.clock.seconds()
         target.tell(Whispered(holder.name, text, now))
         holder.tell(WhisperSent(target.name, text, now))
+
+    async def message(self, holder: Holder, to: Name, text: Text) -> None:
+        """Say a line to one person, wherever he is, now or at his next login.
+
+        Raises:
+            NoSuchUser, Blocked, MailboxFull
+        """
+        account = await self.store.account(key_of(to))
+        if account is not None:
+            check_heard(holder, to)
+            await self.mail.send(holder, account, text)
+            return
+        target = await self.roster.find(to)
+        if target is None:
+            raise NoSuchUser(to)
+        check_heard(holder, to)
+        now = self.clock.seconds()
+        target.tell(Messaged(holder.name, text, now))
+        holder.tell(MessageSent(target.name, text, now))
+
+    def broadcast(self, holder: Holder, text: Text) -> None:
+        """Say a line to everybody online."""
+        told = Broadcasted(EVERYONE, holder.name, text, self.clock.seconds())
+        self.journal.append(told, holder.link)
+
+    async def block(self, holder: Holder, name: Name, *, on: bool) -> None:
+        """Let two people hear nothing of each other, or hear each other again."""
+        change = BlockSet(key_of(holder.name), key_of(name), on)
+        words = "You have blocked" if on else "You no longer block"
+        told = Told((f"{words} {name}.",), self.clock.seconds())
+        self._blocking[id(told)] = change
+        self._change_block(change)
+        self.journal.append(told, holder.link, (change,))
+
+    def with_changes(self, key: Key, stored: Blocks) -> Blocks:
+        """Somebody's blocks from the store, with those that are still on their way into it."""
+        for change in self._blocking.values():
+            stored = _changed(stored, key, change)
+        return stored
+
+    async def only_members(self, members: frozenset[Key]) -> None:
+        """End the sessions and the memberships of everybody else who has an account."""
+        for name in await self.roster.online():
+            holder = await self.roster.find(name)
+            if holder is not None and key_of(name) not in members:
+                await holder.end("You are not a member of this server any more. Goodbye.")
+        self.groups.keep_only(members)
 
     async def rows(self) -> tuple[ChannelRow, ...]:
         """Every channel with its numbers, in the configuration's order."""
@@ -239,35 +324,114 @@ class Hub:
         """Tell everyone what the journal has accepted, in its order."""
         touched: dict[Audience, None] = {}
         for event, link in batch:
-            if isinstance(event, RoomEvent):
-                audience = self._rooms[event.room].audience
-                touched[audience] = None
-                if isinstance(event, Joined) and link is not None:
-                    audience.add(link)
-                elif isinstance(event, Left | WentAfk) and link is not None:
-                    audience.discard(link)
-                audience.gather(event)
+            if isinstance(event, Said) and event.room[0] == INBOX:
+                self._put_in_inbox(event)
+            elif isinstance(event, RoomEvent):
+                audience = self._gather(event, link)
+                if audience is not None:
+                    touched[audience] = None
+            elif isinstance(event, Tuned | Detached | MailWanted | Ended):
+                self._place(event, link)
             elif link is not None:
+                self._blocking.pop(id(event), None)
                 for audience in link.audiences:
                     audience.catch_up(link)
-                link.tell(event)
+                teller = cast("Link", link)  # only rooms are heard by anything else
+                teller.tell(event)
                 if isinstance(event, Farewell):
-                    link.close()
+                    teller.close()
         for audience in touched:
             audience.flush()
 
-    def refuse(self, refused: Iterable[tuple[Event, Link | None]]) -> None:
-        """Tell the authors of lines that could not be stored."""
+    def refuse(self, refused: Batch) -> None:
+        """Tell the authors of what could not be stored; read again what it had changed here."""
         error = NotStored()
-        for _event, link in refused:
-            if link is not None:
-                link.tell(Refused(error.code, str(error), self.clock.seconds()))
+        authors = {link for event, link in refused if isinstance(event, Said)}
+        rooms: dict[RoomName, None] = {}
+        for event, link in refused:
+            change = self._blocking.pop(id(event), None)
+            if change is not None:
+                self._change_block(attrs.evolve(change, on=not change.on))
+            changed = isinstance(event, Told) or event == Tuned(EVERYONE)
+            if isinstance(event, Said) or (changed and link not in authors):
+                if link is not None:
+                    now = self.clock.seconds()
+                    cast("Link", link).tell(Refused(error.code, str(error), now))
+            elif isinstance(event, RoomEvent | Tuned | Ended):
+                rooms[event.room] = None
+        for room in self.groups.spoil(rooms):
+            # Changes that were made since then are in the store when this comes back.
+            self.journal.append(Tuned(room))
 
     def drained(self) -> None:
         """The journal has room again: those who were held go on."""
         held, self._held = self._held, {}
         for proceed in held.values():
             proceed()
+
+    def _room(self, room: RoomName) -> Channel | Group | None:
+        return self._rooms.get(room) or self.groups.room(room)
+
+    def _gather(self, event: RoomEvent, link: Hearer | None) -> Audience | None:
+        """Give a room its event, and change who hears it; None for a room that is no more."""
+        if isinstance(event, Broadcasted):
+            self.everyone.gather(event)
+            return self.everyone
+        room = self._room(event.room)
+        if room is None:
+            return None
+        if isinstance(event, Said):
+            room.last = event.seq
+        elif isinstance(event, Joined) and link is not None:
+            room.audience.add(link)
+        elif isinstance(event, Left | WentAfk) and link is not None:
+            for hearer in self.mail.hearers(link):
+                room.audience.discard(hearer)
+        room.audience.gather(event)
+        return room.audience
+
+    def _place(self, event: Tuned | Detached | MailWanted | Ended, link: Hearer | None) -> None:
+        """Change who hears what, where nobody is told."""
+        if isinstance(event, Tuned):
+            room = None if event.room == EVERYONE else self._room(event.room)
+            if link is not None and event.room == EVERYONE:
+                self.everyone.add(link)
+            elif link is not None and room is not None:
+                room.audience.add(link)
+            elif isinstance(room, Group) and room.stale:
+                self.spawn(self._reload(room))
+        elif isinstance(event, Detached):
+            for audience in () if link is None else link.audiences:
+                audience.discard(link)
+        elif isinstance(event, MailWanted):
+            holder = self.roster.local(event.key)
+            if holder is not None and holder.link is link:  # not one who came later
+                holder.read_mail()
+        else:
+            self.groups.ended(event.room)
+
+    def _put_in_inbox(self, said: Said) -> None:
+        holder = self.roster.local(Key(said.room[1:]))
+        if holder is not None:
+            for audience in holder.link.audiences:
+                audience.catch_up(holder.link)
+            holder.mail(said)
+
+    async def _reload(self, group: Group) -> None:
+        while True:
+            try:
+                stored = await self.store.groups()
+                break
+            except Exception:  # noqa: BLE001 (whatever it is, the group waits until it is mended)
+                self.incident()
+                await self.wait(_READ_AGAIN_SECONDS)
+        self.groups.reload(stored, group)
+
+    def _change_block(self, change: BlockSet) -> None:
+        for key in (change.blocker, change.blocked):
+            holder = self.roster.local(key)
+            if holder is not None:
+                holder.block(_changed(holder.blocks, key, change))
 
     def _admit(self, holder: Holder, channel: Channel) -> None:
         now = self.clock.seconds()
@@ -280,3 +444,29 @@ class Hub:
             self._admit(holder, channel)
         for holder, ahead in moves.waiting:
             holder.tell(Queued(ahead, self.clock.seconds()))
+
+
+def _changed(blocks: Blocks, key: Key, change: BlockSet) -> Blocks:
+    """Somebody's blocks after a change of somebody's."""
+    if key == change.blocker:
+        other = frozenset({change.blocked})
+        mine = blocks.blocked | other if change.on else blocks.blocked - other
+        return attrs.evolve(blocks, blocked=mine)
+    if key == change.blocked:
+        other = frozenset({change.blocker})
+        by = blocks.blocked_by | other if change.on else blocks.blocked_by - other
+        return attrs.evolve(blocks, blocked_by=by)
+    return blocks
+
+
+def check_heard(holder: Holder, name: Name) -> None:
+    """See that two people may hear each other.
+
+    Raises:
+        Blocked: one of them has blocked the other.
+    """
+    key = key_of(name)
+    if key in holder.blocks.blocked_by:
+        raise Blocked(f"{name} has blocked you.")
+    if key in holder.blocks.blocked:
+        raise Blocked(f"You have blocked {name}; /unblock comes first.")

@@ -23,8 +23,8 @@ RoomName = NewType("RoomName", str)
 """What an event's room is called: a channel's name, ``@team`` for a group, ``~bob`` for the inbox
 that bob's direct messages are in (the key, not the name)."""
 
-ChannelName = NewType("ChannelName", RoomName)
-"""A channel's name as configured."""
+ChannelName = RoomName
+"""A channel's name as configured; its room is called the same."""
 
 GroupName = NewType("GroupName", str)
 """A group's name as its maker wrote it, without the sign."""
@@ -37,6 +37,12 @@ LONGEST: Final = 32
 GROUP: Final = "@"
 INBOX: Final = "~"
 """The signs that the rooms of groups and inboxes begin with; no name can."""
+
+EVERYONE: Final = RoomName("*")
+"""The room that everybody online hears."""
+
+SERVER: Final = Name("Server")
+"""Whose lines in an inbox are the server's own; nobody can have this name."""
 
 RESERVED: Final = frozenset(
     Key(word)
@@ -69,7 +75,7 @@ def read_channel_name(text: str) -> ChannelName:
     Raises:
         BadName: as :func:`read_name`.
     """
-    return ChannelName(RoomName(_checked(text, "A channel's name", digit_first=True)))
+    return ChannelName(_checked(text, "A channel's name", digit_first=True))
 
 
 def read_group_name(text: str) -> GroupName:

@@ -183,17 +183,30 @@ class Spawn(Protocol):
         """Run it at once up to its first wait."""
 
 
-class Link(Protocol):
-    """One connection's way to its client.
+class Hearer(Protocol):
+    """Who hears rooms: a link, or what holds a room's lines back for one.
 
-    ``format`` and ``write`` serve the room at large, ``tell`` serves this client alone.
+    ``deaf_to`` are the people whose lines it is not to hear.
     """
 
     format: Format
     audiences: tuple[Any, ...]
+    deaf_to: frozenset[Key]
 
     def write(self, data: bytes) -> None:
-        """Send bytes already in ``format``; never waits, never raises."""
+        """Take bytes already in ``format``; never waits, never raises."""
+
+
+class Link(Hearer, Protocol):
+    """One connection's way to its client.
+
+    ``format`` and ``write`` serve the room at large, ``tell`` serves this client alone. ``busy``
+    says whether much of what was written is not taken yet.
+    """
+
+    @property
+    def busy(self) -> bool:
+        """Whether the client has yet to take what it was sent."""
 
     def tell(self, event: Event) -> None:
         """Send an event that is meant for this client only."""
@@ -238,8 +251,27 @@ class Holder(Protocol):
     def name(self) -> Name:
         """The name it holds."""
 
+    @property
+    def blocks(self) -> Blocks:
+        """Whom it blocks, and by whom it is blocked."""
+
+    def block(self, blocks: Blocks) -> None:
+        """Take note of other blocks."""
+
     def admitted(self) -> None:
         """Take note: there is a place in the channel now."""
+
+    def mail(self, said: Said) -> None:
+        """Take a line of its inbox."""
+
+    def read_mail(self) -> None:
+        """Take note: everything heard from here on comes by itself; what was missed may be read."""
+
+    def group_joined(self, room: RoomName) -> None:
+        """Take note: it is let into a group."""
+
+    def group_left(self, room: RoomName) -> None:
+        """Take note: it is no longer in a group."""
 
     def tell(self, event: Event) -> None:
         """Tell it something, in its place after what it was told before."""
@@ -259,7 +291,7 @@ class Journal(Protocol):
         """Whether so much waits that the doors should stop reading."""
 
     def append(
-        self, event: Event, link: Link | None = None, records: tuple[Record, ...] = ()
+        self, event: Event, link: Hearer | None = None, records: tuple[Record, ...] = ()
     ) -> None:
         """Take an event: for a room, or for ``link`` alone. A joiner's link goes with the join.
 
@@ -271,7 +303,7 @@ class Journal(Protocol):
         """Store the lines of a room from now on, numbered after ``last``."""
 
 
-Batch = Sequence[tuple[Event, Link | None]]
+Batch = Sequence[tuple[Event, Hearer | None]]
 """What a journal hands to the hub: events in its order, each with its link or None."""
 
 
@@ -342,6 +374,20 @@ class Store(Protocol):
 
     def settled(self) -> Awaitable[None]:
         """Fire once everything that was to be written before is."""
+
+
+class Members(Protocol):
+    """The people of a closed server, as they are written down somewhere."""
+
+    @property
+    def members(self) -> frozenset[Key]:
+        """Who may get in."""
+
+    def look(self) -> Awaitable[None]:
+        """See whether something else is written there by now, and bring the accounts in line."""
+
+    def set_password(self, key: Key, hashed: str) -> Awaitable[None]:
+        """Write another password's hash there."""
 
 
 class Passwords(Protocol):

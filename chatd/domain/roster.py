@@ -77,7 +77,11 @@ class MemoryRoster:
 
     async def find(self, name: Name) -> Holder | None:
         """Who holds this name now."""
-        claim = self._claims.get(key_of(name))
+        return self.local(key_of(name))
+
+    def local(self, key: Key) -> Holder | None:
+        """Who holds this name on this node: whom deliveries here can reach."""
+        claim = self._claims.get(key)
         return None if claim is None else claim.holder
 
     async def looks_like(self, skeleton: str) -> Name | None:

@@ -22,25 +22,42 @@ from chatd.domain.errors import ChatError, Incident, TooFast
 from chatd.domain.events import (
     ASK_NAME,
     Asked,
+    Detached,
     Dropped,
     Event,
     Farewell,
     Left,
+    Messaged,
     Refused,
     RoomEvent,
+    Said,
     Told,
+    Tuned,
     Welcomed,
     WentAfk,
+    Whispered,
 )
 from chatd.domain.hub import Hub
 from chatd.domain.limits import TokenBucket
-from chatd.domain.names import Name
-from chatd.domain.ports import Account, Codec, Line, Link, Mark, Role, Timer
-from chatd.domain.rooms import Channel
+from chatd.domain.mail import Reader
+from chatd.domain.names import EVERYONE, Name, RoomName, key_of
+from chatd.domain.ports import Account, Blocks, Codec, Line, Link, Mark, Role, Timer
+from chatd.domain.rooms import Channel, Group
 from chatd.domain.text import plural
 
 LINGER: Final = 5.0
 """Seconds for a client to read the last words before its connection is cut."""
+
+
+@attrs.frozen
+class Correspondent:
+    """Who somebody can answer, and whether that was a whisper."""
+
+    name: Name
+    whispered: bool
+
+
+_NOBODY_BLOCKED: Final = Blocks(frozenset(), frozenset())
 
 
 def is_local(address: str) -> bool:
@@ -104,7 +121,12 @@ class Session:
     _bucket: TokenBucket
     state: State = State.NEGOTIATING
     place: Channel | None = None
+    group: Group | None = None  # where plain lines go, rather than to the place
+    wants: RoomName | None = None  # a group that it has asked to join
     account: Account | None = None
+    correspondent: Correspondent | None = None
+    blocks: Blocks = _NOBODY_BLOCKED
+    _reader: Reader | None = None
     _name: Name | None = None
     _since: float = 0.0  # when the state began
     _active: float = 0.0  # when the last line came
@@ -149,6 +171,11 @@ class Session:
         return Role.OPERATOR if operator else self.account.role
 
     @property
+    def bare(self) -> bool:
+        """Whether it is in no room, so that a line without a slash is a command."""
+        return self.state is State.LOBBY and self.group is None
+
+    @property
     def local(self) -> bool:
         """Whether the client is on the server's own machine."""
         return is_local(self.address)
@@ -174,6 +201,8 @@ class Session:
         if self.state is State.CLOSING:
             return
         self._active = now = self.hub.clock.seconds()
+        if self._reader is not None and line is not Mark.END:
+            self.hub.mail.acknowledge(self._reader, self._live())
         if self._waiting or self._busy or self._held:
             self._wait(line)
         elif self.hub.journal.full:
@@ -210,6 +239,9 @@ class Session:
         """
         if self.state is not State.CLOSING:
             self._tell(event)
+            if isinstance(event, Whispered | Messaged):
+                whispered = isinstance(event, Whispered)
+                self.correspondent = Correspondent(event.author, whispered=whispered)
 
     def _tell(self, event: Event) -> None:
         if self._name is None:
@@ -236,15 +268,29 @@ class Session:
         Raises:
             AlreadyLoggedIn: another session has the name.
         """
+        blocks = await self.hub.store.blocks(key_of(name))
         if self.state is not State.LOGIN:
             return  # gone while the password was being checked
         await self.hub.claim(name, self)
-        self._name, self.account = name, account
+        self._name = name
+        self.block(self.hub.with_changes(key_of(name), blocks))
         self.step(Step.IDENTIFY)
+        self.hub.journal.append(Tuned(EVERYONE), self.link)
         if self.home is None:
             self.tell(Welcomed(name, None, self.hub.rules.server, self.hub.clock.seconds()))
         else:
             await self.enter(self.home)
+        if account is not None:
+            self.open_account(account)
+
+    def open_account(self, account: Account) -> None:
+        """Have an account, and so groups and an inbox."""
+        self.account = account
+        if self.state is State.CLOSING:
+            return  # gone while it registered
+        rooms = [group.room for group in self.hub.groups.of(account.key).values()]
+        self._reader = Reader(account.key, self.link, self._heard_from)
+        self.hub.mail.begin(self._reader, rooms)
 
     async def enter(self, channel: Channel) -> None:
         """Go from the lobby into a channel, or into its queue."""
@@ -255,6 +301,39 @@ class Session:
     def admitted(self) -> None:
         """Take note: there is a place in the channel now."""
         self.step(Step.ADMIT)
+
+    def talk_in(self, group: Group | None) -> None:
+        """Let plain lines go to a group, or to the channel again."""
+        self.group, self.wants = group, None
+
+    def block(self, blocks: Blocks) -> None:
+        """Take note of whom it blocks, and by whom it is blocked."""
+        self.blocks = blocks
+        deaf_to = blocks.blocked | blocks.blocked_by
+        for hearer in (self.link, *(self._reader.held if self._reader else ())):
+            hearer.deaf_to = deaf_to
+            for audience in hearer.audiences:
+                audience.refresh(hearer)
+
+    def mail(self, said: Said) -> None:
+        """Take a line of the inbox."""
+        if self._reader is not None:
+            self._reader.tell(said)
+
+    def read_mail(self) -> None:
+        """Take note: what comes from here on is heard; what was missed can be read."""
+        if self._reader is not None:
+            self.hub.spawn(self.hub.mail.read(self._reader, self._live()))
+
+    def group_joined(self, room: RoomName) -> None:
+        """Take note: it is let into a group; if that is what it waits for, it talks there now."""
+        if room == self.wants and self.place is None and self.group is None:
+            self.talk_in(self.hub.groups.room(room))
+
+    def group_left(self, room: RoomName) -> None:
+        """Take note: it is no longer in a group."""
+        if self.group is not None and self.group.room == room:
+            self.group = None
 
     async def leave(self) -> None:
         """Go back to the lobby from a channel or its queue."""
@@ -277,7 +356,7 @@ class Session:
                 self.link.close()
 
     async def _depart(self, *told: RoomEvent) -> None:
-        channel, self.place = self.place, None
+        channel, self.place, self.group = self.place, None, None
         self.step(Step.CLOSE)
         self._waiting = None
         try:
@@ -287,6 +366,17 @@ class Session:
             # Whatever becomes of the others, the name is free again.
             if self._name is not None:
                 await self.hub.roster.release(self)
+                self.hub.journal.append(Detached(), self.link)
+                if self._reader is not None:
+                    self.hub.mail.end(self._reader)
+
+    def _heard_from(self, author: Name) -> None:
+        self.correspondent = Correspondent(author, whispered=False)
+
+    def _live(self) -> dict[RoomName, int]:
+        """The last line of each group that it hears."""
+        groups = self.hub.groups.of(key_of(self.name)).values()
+        return {group.room: group.last for group in groups}
 
     def _parting(self) -> tuple[RoomEvent, ...]:
         """What those who remain in the room hear when this session leaves it."""
@@ -297,7 +387,7 @@ class Session:
     def _run(self, line: Line) -> None:
         work: Coroutine[Any, Any, None] | None = None
         try:
-            request = self._codec.request(line, bare=self.state is State.LOBBY)
+            request = self._codec.request(line, bare=self.bare)
             if request is not None:
                 work = self.hub.commands.run(self, request)
         except Exception as error:  # noqa: BLE001  any mistake is told, and logged as an incident

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from chatd.domain.audience import Audience
 from chatd.domain.errors import TooBusy
 from chatd.domain.events import Event, Farewell
+from chatd.domain.names import Key
 from chatd.domain.ports import Format, Mark, Timer
 from chatd.domain.session import LINGER, Session
 from chatd.doors.outbox import Outbox
@@ -77,6 +78,7 @@ class LineProtocol(Protocol):
         "_reception",
         "_session",
         "audiences",
+        "deaf_to",
         "format",
     )
 
@@ -88,6 +90,7 @@ class LineProtocol(Protocol):
         self.format: Format = line_format
         self._format = line_format
         self.audiences: tuple[Audience, ...] = ()
+        self.deaf_to: frozenset[Key] = frozenset()
         self._reception = reception
         self._address = address
         self._dialogue: Dialogue
@@ -164,6 +167,11 @@ class LineProtocol(Protocol):
         data = self._dialogue.encode(event)
         if data:
             self._outbox.write(data)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the client has yet to take what it was sent."""
+        return self._outbox.busy
 
     def close(self) -> None:
         """Send what is pending, then close."""

@@ -52,6 +52,11 @@ class Outbox:
         self._direct = isinstance(self._transport, Connection)
         self._transport.registerProducer(self, True)
 
+    @property
+    def busy(self) -> bool:
+        """Whether the transport has enough to do."""
+        return self._paused
+
     def write(self, data: bytes) -> None:
         """Send, now or later; never waits."""
         if self._closing:

@@ -1,10 +1,11 @@
-"""The store: accounts, lines and locks in a SQL database.
+"""The store: accounts, rooms, lines and locks in a SQL database.
 
-The rule: this is the only module with queries. Reads run on a few threads with connections that
-can't write, writes on the one :class:`~chatd.store.writer.Writer`.
+The rule: this is the only module that the rest of chatd calls, and every method says on which
+thread its queries run: reads on a few with connections that can't write, writes on the one
+:class:`~chatd.store.writer.Writer`. The queries on rooms are in their own modules.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -17,11 +18,12 @@ from twisted.python.threadpool import ThreadPool
 
 from chatd.domain.errors import BadMail, ChatError, NameTaken, NotStored
 from chatd.domain.events import Said
-from chatd.domain.names import ChannelName, Key, Name, key_of
-from chatd.domain.ports import Account, Role, Tries
-from chatd.domain.text import Text
-from chatd.store import tables
+from chatd.domain.names import ChannelName, Key, Name, RoomName, inbox_room
+from chatd.domain.ports import Account, Blocks, ReadUpTo, Record, Role, StoredGroup, Tries
+from chatd.store import reading, tables
 from chatd.store.files import Database, StoreError
+from chatd.store.records import store
+from chatd.store.rooms import Rooms, last_number, number_of, open_room, prune, save_read
 from chatd.store.writer import Writer
 
 T = TypeVar("T")
@@ -29,7 +31,6 @@ T = TypeVar("T")
 _log = Logger()
 
 _READERS: Final = 2
-_PRUNED_AT_ONCE: Final = 1000  # lines in one job, so that a long clean-up holds nobody up
 
 
 @attrs.define(eq=False)
@@ -40,16 +41,17 @@ class SqlStore:
     _reactor: IReactorFromThreads
     _writer: Writer
     _pool: ThreadPool
-    _rooms: dict[ChannelName, int] = attrs.field(factory=dict)
+    _rooms: Rooms
 
     @classmethod
     def start(cls, database: Database, reactor: IReactorFromThreads) -> "SqlStore":
         """A store on an open database, with its threads running."""
-        writer = Writer(database.writer, reactor.callFromThread)
+        rooms = Rooms()
+        writer = Writer(database.writer, reactor.callFromThread, rooms.forget)
         pool = ThreadPool(minthreads=0, maxthreads=_READERS, name="chatd-reader")
         writer.start()
         pool.start()
-        return cls(database, reactor, writer, pool)
+        return cls(database, reactor, writer, pool, rooms)
 
     def stop(self) -> None:
         """Write what waits, then close; blocks until that is done."""
@@ -59,61 +61,90 @@ class SqlStore:
 
     # Rooms and lines.
 
-    def open_rooms(self, names: Sequence[ChannelName]) -> dict[ChannelName, int]:
+    def open_rooms(self, names: Sequence[ChannelName]) -> dict[RoomName, int]:
         """Make channels known, and say each one's last number; blocks, for use at the start.
 
         Raises:
             StoreError: the database can't be written to.
         """
-        last: dict[ChannelName, int] = {}
+        last: dict[RoomName, int] = {}
         try:
             with self._database.writer.begin() as connection:
                 for name in names:
-                    self._rooms[name] = number = _room(connection, key_of(name))
-                    last[name] = _last_number(connection, number)
+                    number = Rooms().find(connection, name)
+                    if number is None:
+                        number = open_room(connection, name)
+                    last[name] = last_number(connection, number)
         except sa.exc.DBAPIError as error:
             raise StoreError(f"{self._database.writer.url.database}: {error.orig}") from None
         return last
 
-    def append_lines(self, lines: Sequence[Said]) -> Deferred[Sequence[Said]]:
-        """Store lines in one transaction; fires with those that could not be stored."""
-        rows: list[Row] = [
-            (self._rooms[said.room], said.seq, said.author, said.at, said.text) for said in lines
-        ]
+    def append(self, records: Sequence[Record]) -> Deferred[Sequence[Record]]:
+        """Store records in their order and in one transaction; fires with those that can't be.
 
-        def job(connection: sa.Connection) -> Sequence[Said]:
-            failed = _insert_lines(connection, rows) if rows else []
-            return [lines[index] for index in failed]
+        What is for a group that isn't there can't be. An inbox is made at its first line.
+        """
+        return self._writer.submit(lambda connection: store(connection, self._rooms, records))
 
-        return self._writer.submit(job)
-
-    def history(self, room: ChannelName, lines: int) -> Deferred[Sequence[Said]]:
+    def history(self, room: RoomName, lines: int) -> Deferred[Sequence[Said]]:
         """The last lines of a room, oldest first."""
-        t = tables.line.c
-        last = (
-            sa.select(t.author, t.text, t.at, t.seq)
-            .where(t.room == self._rooms[room])
-            .order_by(t.seq.desc())
-            .limit(lines)
-        )
+        return self._read(lambda connection: reading.history(connection, room, lines))
 
-        def read(connection: sa.Connection) -> Sequence[Said]:
-            rows = connection.execute(last).all()
-            return [
-                Said(room, Name(row.author), Text(row.text), row.at, row.seq)
-                for row in reversed(rows)
-            ]
-
-        return self._read(read)
-
-    def prune(self, room: ChannelName, before: float, keep: int) -> Deferred[int]:
+    def prune(self, room: RoomName, before: float, keep: int) -> Deferred[int]:
         """Forget some lines of a room that are older than ``before`` or not of its last ``keep``.
 
-        The last line always stays, so that the room's numbers go on from it. Fires with how many
-        went; as long as that isn't 0 there may be more.
+        Of an inbox, only what is read goes by count. The last line always stays, so that the room's
+        numbers go on from it. Fires with how many went; as long as that isn't 0 there may be more.
         """
-        number = self._rooms[room]
-        return self._writer.submit(lambda connection: _prune(connection, number, before, keep))
+        return self._writer.submit(
+            lambda connection: prune(connection, self._rooms, room, before, keep)
+        )
+
+    # Mail, groups, blocks.
+
+    def mailbox(self, key: Key) -> Deferred[tuple[int, int]]:
+        """The last number in somebody's inbox, and how many lines there are not read."""
+        return self._read(lambda connection: reading.mailbox(connection, key))
+
+    def unread(
+        self, key: Key, after: Mapping[RoomName, int], lines: int
+    ) -> Deferred[Sequence[Said]]:
+        """Lines not read yet, of the inbox and of every group of a member, the oldest first.
+
+        ``after`` has rooms in which more was told than is noted as read, by the groups' own names.
+        """
+        # A copy: the query runs in another thread, later.
+        told = dict(after)
+        return self._read(lambda connection: reading.unread(connection, key, told, lines))
+
+    def save_read(self, read: Iterable[ReadUpTo]) -> Deferred[None]:
+        """Note how far people have read; never backwards. A store that can't is logged."""
+        places = list(read)
+        done = self._writer.submit(lambda connection: save_read(connection, self._rooms, places))
+        return done.addErrback(
+            lambda failure: _log.failure("it was not noted what is read", failure)
+        )
+
+    def inboxes(self) -> Deferred[Sequence[RoomName]]:
+        """The rooms of everybody's direct messages."""
+        t = tables.room.c
+        query = sa.select(t.name).where(t.kind == "inbox")
+        return self._read(
+            lambda connection: [inbox_room(Key(key)) for key in connection.execute(query).scalars()]
+        )
+
+    def load_groups(self) -> Sequence[StoredGroup]:
+        """All groups; blocks, for use at the start."""
+        with self._database.readers.connect() as connection:
+            return reading.groups(connection)
+
+    def groups(self) -> Deferred[Sequence[StoredGroup]]:
+        """All groups."""
+        return self._read(reading.groups)
+
+    def blocks(self, key: Key) -> Deferred[Blocks]:
+        """Whom somebody blocks, and by whom he is blocked."""
+        return self._read(lambda connection: reading.blocks(connection, key))
 
     # Accounts.
 
@@ -144,7 +175,7 @@ class SqlStore:
 
         def job(connection: sa.Connection) -> Account:
             done = connection.execute(tables.account.insert(), row)
-            return attrs.evolve(account, id=_key_of(done))
+            return attrs.evolve(account, id=number_of(done))
 
         return self._write(job, taken)
 
@@ -235,72 +266,6 @@ class SqlStore:
             connection.execute(change)
 
         return self._write(job, taken)
-
-
-_INSERT: Final = "INSERT INTO line (room, seq, author, at, text) VALUES (?, ?, ?, ?, ?)"
-
-Row = tuple[int, int, str, float, str]
-
-
-def _insert_lines(connection: sa.Connection, rows: list[Row]) -> list[int]:
-    """Insert rows, one by one where together they fail; return the places of those that can't be.
-
-    The driver's own executemany: Core's costs 3-4 us a row more (LIBRARIES.md 3).
-    """
-    savepoint = connection.begin_nested()
-    try:
-        connection.exec_driver_sql(_INSERT, rows)
-    except (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.InterfaceError, UnicodeError):
-        savepoint.rollback()
-        if len(rows) == 1:
-            _log.failure("a line can't be stored")
-            return [0]
-        return [place for place, row in enumerate(rows) if _insert_lines(connection, [row])]
-    # On any other error the whole transaction goes: on a full disk SQLite has ended it already,
-    # and to go back to the savepoint would only hide the cause.
-    savepoint.commit()
-    return []
-
-
-def _room(connection: sa.Connection, key: Key) -> int:
-    t = tables.room.c
-    query = sa.select(t.id).where(t.kind == "channel", t.name == key)
-    found = connection.execute(query).scalar()
-    if found is None:
-        added = connection.execute(tables.room.insert(), {"kind": "channel", "name": key})
-        return _key_of(added)
-    number: int = found
-    return number
-
-
-def _key_of(inserted: sa.CursorResult[Any]) -> int:
-    """The number that the database gave a new row."""
-    key = inserted.inserted_primary_key
-    assert key is not None
-    number: int = key[0]
-    return number
-
-
-def _last_number(connection: sa.Connection, room: int) -> int:
-    highest = sa.select(sa.func.max(tables.line.c.seq)).where(tables.line.c.room == room)
-    number: int = connection.execute(highest).scalar() or 0
-    return number
-
-
-def _prune(connection: sa.Connection, room: int, before: float, keep: int) -> int:
-    t = tables.line.c
-    last = _last_number(connection, room)
-    oldest = sa.select(t.seq, t.at).where(t.room == room).order_by(t.seq).limit(_PRUNED_AT_ONCE)
-    old = [
-        row.seq
-        for row in connection.execute(oldest)
-        if row.seq < last and (row.at < before or (keep and row.seq <= last - keep))
-    ]
-    if old:
-        # Each by its number: where the clock was set back, the old ones need not be the first.
-        gone = tables.line.delete().where(t.room == room, t.seq.in_(old))
-        connection.execute(gone)
-    return len(old)
 
 
 def _save_tries(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:

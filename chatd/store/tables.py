@@ -1,14 +1,15 @@
 """The schema. A change here is a new migration in ``migrations/versions`` and a new :data:`HEAD`.
 
 A message is one row wherever it is read: its place is (room, seq), and each room counts its own.
-The primary key *is* the table (``WITHOUT ROWID``), so a line costs one B-tree, not two.
+The primary key *is* the table (``WITHOUT ROWID``), so a line costs one B-tree, not two. Mail is no
+second copy of a line: it is the lines past ``standing.read_upto``.
 """
 
 from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The migration that makes this schema; a test compares it with the scripts."""
 
 metadata: Final = sa.MetaData()
@@ -33,8 +34,12 @@ room: Final = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("name", sa.String, nullable=False),
+    sa.Column("shown", sa.String),
+    sa.Column("admin", sa.String),
     sa.UniqueConstraint("kind", "name"),
 )
+"""``kind`` is channel, group or inbox, ``name`` the key. Only a group has ``shown``, its name as
+written by its maker, and ``admin``, an account's key."""
 
 line: Final = sa.Table(
     "line",
@@ -44,6 +49,25 @@ line: Final = sa.Table(
     sa.Column("author", sa.String, nullable=False),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("text", sa.String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+standing: Final = sa.Table(
+    "standing",
+    metadata,
+    sa.Column("room", sa.Integer, sa.ForeignKey("room.id"), primary_key=True),
+    sa.Column("account", sa.String, primary_key=True, index=True),
+    sa.Column("standing", sa.Integer, nullable=False),
+    sa.Column("read_upto", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What an account (its key) is to a group, and the owner to his inbox: a member."""
+
+block: Final = sa.Table(
+    "block",
+    metadata,
+    sa.Column("blocker", sa.String, primary_key=True),
+    sa.Column("blocked", sa.String, primary_key=True, index=True),
     sqlite_with_rowid=False,
 )
 

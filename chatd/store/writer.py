@@ -24,10 +24,15 @@ MOST: Final = 500
 
 @attrs.define(eq=False)
 class Writer:
-    """Runs jobs in their order. ``call_in_reactor`` is the reactor's ``callFromThread``."""
+    """Runs jobs in their order. ``call_in_reactor`` is the reactor's ``callFromThread``.
+
+    ``undone`` is called in the writer's thread when a transaction was rolled back: what its jobs
+    have learned of the database may not be true.
+    """
 
     _engine: sa.Engine
     _call_in_reactor: CallInReactor
+    _undone: Callable[[], object] = lambda: None
     _queue: "SimpleQueue[tuple[Job, Deferred[Any]] | None]" = attrs.field(factory=SimpleQueue)
     _thread: Thread | None = None
 
@@ -74,6 +79,7 @@ class Writer:
             with self._engine.begin() as connection:
                 return [job(connection) for job in jobs]
         except Exception as error:  # noqa: BLE001 (it goes to whoever gave the job)
+            self._undone()
             if len(jobs) == 1:
                 return [error]
             return [self._run_group([job])[0] for job in jobs]

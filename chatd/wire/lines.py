@@ -13,26 +13,36 @@ import attrs
 
 from chatd.domain.errors import ChatError, LineTooLong
 from chatd.domain.events import (
+    Announced,
     Asked,
+    Broadcasted,
     ChannelsListed,
+    Detached,
     Dropped,
+    Ended,
     Event,
     Farewell,
     Greeted,
     Invited,
     Joined,
     Left,
+    Mailed,
+    MailWanted,
+    Messaged,
+    MessageSent,
     Prompt,
     Queued,
     Recalled,
     Refused,
     Said,
     Told,
+    Tuned,
     Welcomed,
     WentAfk,
     Whispered,
     WhisperSent,
 )
+from chatd.domain.names import GROUP, INBOX, SERVER, RoomName
 from chatd.domain.ports import Line, Mark, Request
 from chatd.wire.telnet import TelnetFilter
 
@@ -65,7 +75,7 @@ class LineFormat:
     def __call__(self, event: Event) -> bytes:
         """The line, or lines, for an event."""
         if type(event) is Said:  # nearly all of them
-            return f"[{event.author} ({self._at(event.at)})] {event.text}{END}".encode()
+            return f"{self._said(event, self._at(event.at))}{END}".encode()
         return "".join(f"{line}{END}" for line in self._lines(event)).encode()
 
     def _lines(self, event: Event) -> list[str]:
@@ -75,10 +85,20 @@ class LineFormat:
                 return [f"[{author} whispers to you: ({self._at(at)})] {text}"]
             case WhisperSent(to, text, at):
                 return [f"[you whisper to {to}: ({self._at(at)})] {text}"]
-            case Joined(_, name, at):
-                return self._server(at, f"{name} has joined the channel.")
-            case Left(_, name, at):
-                return self._server(at, f"{name} has left the channel.")
+            case Joined(room, name, at):
+                return self._server(at, f"{name} has joined the {_called(room)}.")
+            case Left(room, name, at):
+                return self._server(at, f"{name} has left the {_called(room)}.")
+            case Announced(_, text, at):
+                return self._server(at, text)
+            case Broadcasted(_, author, text, at):
+                return [f"[{author} to all ({self._at(at)})] {text}"]
+            case Messaged(author, text, at):
+                return [f"[{author} to you ({self._at(at)})] {text}"]
+            case MessageSent(to, text, at):
+                return [f"[you to {to} ({self._at(at)})] {text}"]
+            case Mailed(lines, at):
+                return [self._said(said, self._dated(said.at, at)) for said in lines]
             case WentAfk(_, name, at):
                 return self._server(at, f"{name} went AFK.")
             case Dropped(_, name, reason, at):
@@ -101,7 +121,7 @@ class LineFormat:
                     f"[Channel] {row.name} {row.here}/{row.capacity}/{row.waiting}." for row in rows
                 ]
             case Recalled(lines, at):
-                return [f"[{s.author} ({self._dated(s.at, at)})] {s.text}" for s in lines]
+                return [self._said(said, self._dated(said.at, at)) for said in lines]
             case Greeted(server, None, here, _):
                 return [f"{server}: lobby, {here} online."]
             case Greeted(server, channel, here, capacity):
@@ -113,8 +133,20 @@ class LineFormat:
                 ]
             case Asked():
                 return []  # a dialogue's: see Dialogue.encode
+            case Tuned() | Detached() | MailWanted() | Ended():
+                return []  # for the hub alone
             case _:
                 assert_never(event)
+
+    @staticmethod
+    def _said(said: Said, stamp: str) -> str:
+        if said.room[0] == GROUP:
+            return f"[{said.author} {said.room} ({stamp})] {said.text}"
+        if said.room[0] != INBOX:
+            return f"[{said.author} ({stamp})] {said.text}"
+        if said.author == SERVER:
+            return f"[Server message ({stamp})] {said.text}"
+        return f"[{said.author} to you ({stamp})] {said.text}"
 
     def _server(self, at: float, *texts: str) -> list[str]:
         return [f"[Server message ({self._at(at)})] {text}" for text in texts]
@@ -226,6 +258,11 @@ class Dialogue:
     def _prompt(self, asked: Asked) -> bytes:
         prompt = asked.prompts[self._at]
         return (self.telnet.hide() if prompt.secret else b"") + f"{prompt.value}: ".encode()
+
+
+def _called(room: RoomName) -> str:
+    """What people call a room when they come and go."""
+    return f"group {room[1:]}" if room[0] == GROUP else "channel"
 
 
 def stranger(data: bytes) -> bytes | None:

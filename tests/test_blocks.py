@@ -200,3 +200,12 @@ def test_blocks_of_nobody_else(world: World) -> None:
     blocks = Blocks(frozenset({Key("x")}), frozenset())
     assert world.hub.with_changes(Key("carol"), blocks) == blocks
     assert now(world.store.blocks(Key("carol"))) == Blocks(frozenset(), frozenset())
+
+
+def test_as_many_as_may_be(world: World) -> None:
+    """Nobody blocks more people than a list may have."""
+    alice = world.login("alice")
+    world.account("bob")
+    alice.block(Blocks(frozenset(Key(f"x{n}") for n in range(1000)), frozenset()))
+    many = "You have blocked 1000 people; that is as many as may be."
+    assert world.ask(alice, "block bob") == [Refused("too_many", many, 0.0)]

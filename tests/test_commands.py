@@ -330,7 +330,8 @@ def test_help_lists_every_command(world: World, people: People) -> None:
         "/history [LINES]: Show the last lines that were said in this channel.",
         "/create GROUP [MEMBERS] (also /create group): Make a group, with you as its admin and "
         "these people as members.",
-        "/enter GROUP: Let your plain lines go to a group, or ask to join it.",
+        "/enter [GROUP]: Let your plain lines go to a group, or ask to join it; "
+        "without a name, to no group.",
         "/group GROUP TEXT (also /message group): Say something in a group without entering it.",
         "/groups (also /grouplist): List the groups you are a member of, each with its members.",
         "/members (also /allMembers): List the members of this group.",

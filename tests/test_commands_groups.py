@@ -46,7 +46,7 @@ FOR_ADMIN = ["requests", *(f"{name} carol" for name, usage in ENTERED.items() if
 
 OTHERS = {
     "create": " GROUP [MEMBERS]",
-    "enter": " GROUP",
+    "enter": " [GROUP]",
     "group": " GROUP TEXT",
     "groups": "",
     "offline": "",
@@ -145,8 +145,7 @@ def test_only_the_admin_decides(world: World, people: People, line: str) -> None
         *((name, f"/{name}{usage}") for name, usage in ENTERED.items() if usage),
         ("create", "/create GROUP [MEMBERS]"),
         ("create group", "/create GROUP [MEMBERS]"),
-        ("enter", "/enter GROUP"),
-        ("enter Team now", "/enter GROUP"),
+        ("enter Team now", "/enter [GROUP]"),
         ("group", "/group GROUP TEXT"),
         ("group Team ", "/group GROUP TEXT"),
         ("message group", "/group GROUP TEXT"),
@@ -192,7 +191,7 @@ def test_create_with_members(world: World, people: People) -> None:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("create team", GroupExists("team")),
+        ("create team", GroupExists("Team")),
         ("create GENERAL", GroupExists("general")),
         ("create Work eve", NotValidUser("eve")),
         ("create Work bob 1x", NotValidUser("1x")),
@@ -290,7 +289,8 @@ def test_approve(world: World, people: People) -> None:
     assert world.ask(people.alice, "approve CAROL") == [joined(CAROL)]
     assert sent_to(people.bob) == [joined(CAROL)]
     you = note("carol", "You are a member of the group Team now.")
-    assert sent_to(people.carol)[-2:] == [joined(CAROL), you]
+    talking = told("You are talking in the group Team now.")
+    assert sent_to(people.carol)[-3:] == [joined(CAROL), *talking, you]
     assert world.ask(people.carol, "say hi") == [line(CAROL, "hi")]
     assert world.ask(people.alice, "requests") == told("Waiting to join Team: nobody.")
 
@@ -446,3 +446,33 @@ def test_everything_about_groups_is_tested_here() -> None:
     """No command of a group is left out of the tests of who may use it, and where."""
     of_groups = {c.name for c in TABLE.commands if c.handler.__module__.endswith(".groups")}
     assert of_groups == {*ENTERED, *OTHERS}
+
+
+def test_the_line_after_an_expulsion(world: World, people: People) -> None:
+    """What was meant for a group is not heard in the channel by one who is no longer in it."""
+    world.ask(people.alice, "expel bob")
+    gone = NotNow("You are not in the group Team any more; that line was not sent.")
+    assert world.ask(people.bob, "say secret") == refused(gone)
+    nowhere = NotNow("You are in no channel and in no group.")
+    assert world.ask(people.bob, "say hello") == refused(nowhere)
+
+
+def test_enter_no_group(world: World, people: People) -> None:
+    """Without a name, /enter is the way back out of a group without leaving it."""
+    assert world.ask(people.bob, "enter") == told("Your lines go to no group now.")
+    assert (people.bob.group, people.bob.bare) == (None, True)
+    assert world.ask(people.bob, "groups") == told("Team: alice (admin), Bob.")
+
+
+def test_let_in_while_doing_something_else(world: World, people: People) -> None:
+    """Who has gone on to something else after asking is a member, but talks there when he wants."""
+    world.ask(people.carol, "enter team")
+    world.ask(people.carol, "groups")
+    world.ask(people.alice, "approve carol")
+    assert (people.carol.group, people.carol.bare) == (None, True)
+
+
+def test_groups_that_look_alike(world: World, people: People) -> None:
+    """A group can't have a name that can be taken for another group's."""
+    world.ask(people.alice, "create modem")
+    assert world.ask(people.carol, "create modern") == refused(GroupExists("modem"))

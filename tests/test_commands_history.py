@@ -129,3 +129,12 @@ def test_history_may_be_read_by_everybody_at_once(
     world.turn()
     nothing = told("Nothing was said here yet.")
     assert link_of(alice).take() == link_of(bob).take() == nothing
+
+
+def test_history_without_the_blocked(world: World, alice: Session) -> None:
+    """The lines of somebody one has blocked are not shown."""
+    world.account("bob")
+    other = Said(GENERAL, Name("carol"), Text("hello"), 9.0, 4)
+    world.store.lines[GENERAL] = [*said(3), other]
+    world.ask(alice, "block bob")
+    assert world.ask(alice, "history") == [Recalled((other,), 0.0)]

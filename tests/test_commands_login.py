@@ -18,7 +18,7 @@ from chatd.domain.events import ASK_NAME, Asked, Event, Farewell, Invited, Promp
 from chatd.domain.names import Key, Name
 from chatd.domain.ports import Role
 from chatd.domain.session import State
-from tests.fakes import World, link_of, refused, told
+from tests.fakes import World, link_of, refused, sent_to, told
 
 BOB = Name("bob")
 WELCOME = [Welcomed(BOB, None, "chatd", 0.0)]
@@ -293,3 +293,14 @@ def test_a_member_changes_his_password(world: World) -> None:
     bob = world.login("bob")
     assert world.ask(bob, "password|secret|better") == told("Your password is changed.")
     assert members.hashes == [(Key("bob"), "better")]
+
+
+def test_taken_out_while_the_password_is_checked(world: World) -> None:
+    """Whoever is taken off the list while his password is being checked doesn't get in."""
+    world.account("bob")
+    world.hub.members = members = Listed()
+    bob = world.connect()
+    world.ask(bob, "login bob|slow")
+    members.members = frozenset()
+    world.passwords.proceed()
+    assert sent_to(bob) == again(NotAllowed("You are not a member of this server any more."))

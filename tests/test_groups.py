@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from chatd.domain.errors import NotStored
-from chatd.domain.events import Refused, Said, Told
+from chatd.domain.events import Mailed, Refused, Said, Told
 from chatd.domain.names import GroupName, Key, Name, RoomName
 from chatd.domain.ports import StoredGroup
 from chatd.domain.text import Text
@@ -80,7 +80,7 @@ def test_create_refused(clock: Clock) -> None:
     """A name is a group's once, in any case; and nobody is the admin of more than so many."""
     world = stored_world(clock, groups_each=2)
     alice, _ = team(world, "alice", "bob")
-    assert world.ask(alice, "create TEAM") == [Refused("group_exists", "TEAM exists already.", 0.0)]
+    assert world.ask(alice, "create TEAM") == [Refused("group_exists", "team exists already.", 0.0)]
     world.ask(alice, "create second")
     many = "You are the admin of 2 groups; that is as many as may be."
     assert world.ask(alice, "create third") == [Refused("too_many", many, 0.0)]
@@ -173,7 +173,7 @@ def test_request_and_approve(world: World) -> None:
     assert take(alice, bob, carol) == [
         [joined("carol")],
         [joined("carol")],
-        [joined("carol"), word],
+        [joined("carol"), *told("You are talking in the group team now."), word],
     ]
     assert world.ask(carol, "say hi") == heard(line("carol", "hi", 1))
     assert kept(world) == [group(members=("alice", "bob", "carol"), last=1)]
@@ -222,6 +222,9 @@ def test_add_and_expel(world: World) -> None:
             Refused("not_member", "You are not a member of team.", 0.0),
         ],
     ]
+    lost = "You are not in the group team any more; that line was not sent."
+    assert not bob.bare
+    assert world.ask(bob, "say quit") == [Refused("not_now", lost, 0.0)]
     assert bob.bare
     gone = Refused("not_member", "bob is not a member of team.", 0.0)
     assert world.ask(alice, "expel bob") == [gone]
@@ -451,7 +454,7 @@ def test_entered_before_it_failed(world: World, logged_errors: LoggedErrors) -> 
     alice.receive("enter team")
     world.turn()
     logged_errors.flush()
-    assert (alice.group, alice.bare) == (None, True)
+    assert (alice.group, alice.adrift) == (None, "team")
     assert world.hub.groups.room(TEAM) is None
 
 
@@ -512,3 +515,13 @@ def test_same_name_in_another_case_after_a_failed_end(
     assert world.hub.groups.find("team").room == TEAM
     assert [one.room for one in world.hub.groups.of(Key("alice")).values()] == [TEAM]
     assert world.hub.groups.room(RoomName("@Team")) is None
+
+
+def test_told_of_a_new_group_while_away(world: World) -> None:
+    """Who is made a member of a new group while he is away hears of it at his next login."""
+    alice = world.login("alice")
+    world.account("dave")
+    world.ask(alice, "create other dave")
+    dave = world.login("dave")
+    lines = [line for event in take(dave)[0] if isinstance(event, Mailed) for line in event.lines]
+    assert [line.text for line in lines] == ["alice has made the group other, with you in it."]

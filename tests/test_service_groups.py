@@ -28,7 +28,8 @@ async def test_group_after_a_restart(servers: Servers) -> None:
     assert await bob.until("hello\r\n") == (
         "chatd: lobby, 0 online.\r\nName: Password: "
         "[Server message (TIME)] Welcome to chatd, bob. Type help for the commands.\r\n"
-        "[Server message (TIME)] You have 2 messages from while you were away.\r\n"
+        "[Server message (TIME)] You have 3 messages from while you were away.\r\n"
+        "[Server message (TIME)] alice has made the group team, with you in it.\r\n"
         "[alice @team (TIME)] is bob there?\r\n"
         "[alice to you (TIME)] hello\r\n"
     )

@@ -77,6 +77,9 @@ async def login(session: Session, who: Word, password: Password) -> None:
             raise
         await session.end(str(error))
     else:
+        members = session.hub.members
+        if members is not None and account.key not in members.members:
+            raise NotAllowed("You are not a member of this server any more.")
         await session.identify(account.name, account)
         if session.identified:  # else the client was gone before its password was checked
             await session.hub.store.logged_in(account, session.hub.clock.seconds())

@@ -9,10 +9,10 @@ from typing import Any, Final
 from chatd.commands.table import Word, command
 from chatd.domain.errors import (
     BadName,
-    Forbidden,
     GroupExists,
     NoSuchChannel,
     NotNow,
+    NotRequested,
     NotValidUser,
 )
 from chatd.domain.events import Mailed
@@ -24,6 +24,7 @@ from chatd.domain.session import Session
 from chatd.domain.text import Text
 
 _NOBODY: Final = Text("")
+_NO_GROUP: Final = Word("")
 
 Work = Coroutine[Any, Any, None]
 
@@ -37,22 +38,28 @@ async def create(session: Session, group: Word, members: Text = _NOBODY) -> None
         raise GroupExists(hub.channel(name).name)
     except NoSuchChannel:
         hub.groups.create(session, name, names)
+    away = [key for key in map(key_of, names) if hub.roster.local(key) is None]
+    await hub.mail.notify(away, f"{session.name} has made the group {name}, with you in it.")
 
 
 @command("enter", needs=Role.USER)
-async def enter(session: Session, group: Word) -> None:
-    """Let your plain lines go to a group, or ask to join it."""
+async def enter(session: Session, group: Word = _NO_GROUP) -> None:
+    """Let your plain lines go to a group, or ask to join it; without a name, to no group."""
+    if not group:
+        session.talk_in(None)
+        session.answer("Your lines go to no group now.")
+        return
     target = session.hub.groups.find(group)
     if key_of(session.name) in target.members:
         session.talk_in(target)
         session.answer(f"You are talking in the group {target.name} now.")
         return
-    session.wants = target.room
     try:
         session.hub.groups.request(session, target)
-    except Forbidden:
-        session.wants = None  # it must not talk there by itself if it is let in one day
+    except NotRequested:  # it was asked for before
+        session.wants = target.room
         raise
+    session.wants = target.room
 
 
 @command("group", "message group", needs=Role.USER)
@@ -148,6 +155,7 @@ def transfer(session: Session, name: Name) -> None:
 def leave(session: Session) -> None:
     """Be a member of this group no longer."""
     session.hub.groups.leave(session, _group(session))
+    session.talk_in(None)
 
 
 @command("offline", needs=Role.USER)

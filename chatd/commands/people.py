@@ -3,13 +3,14 @@
 from typing import Final
 
 from chatd.commands.table import command
-from chatd.domain.errors import Blocked, NoSuchUser
+from chatd.domain.errors import Blocked, NoSuchUser, TooMany
 from chatd.domain.names import Name, key_of
 from chatd.domain.ports import Role
 from chatd.domain.session import Session
 from chatd.domain.text import plural
 
 _HOUR: Final = 3600
+_MOST_BLOCKED: Final = 1000
 
 
 @command("whoelse")
@@ -57,6 +58,8 @@ async def block(session: Session, name: Name) -> None:
         raise Blocked(f"You have blocked {shown or name} already.")
     if shown is None:
         raise NoSuchUser(name)
+    if len(session.blocks.blocked) >= _MOST_BLOCKED:
+        raise TooMany(f"You have blocked {_MOST_BLOCKED} people; that is as many as may be.")
     await session.hub.block(session, shown, on=True)
 
 

@@ -6,6 +6,7 @@ from chatd.commands.table import IN_ROOM, LOGGED_IN, Word, command
 from chatd.commands.talk import here
 from chatd.domain.errors import BadArguments, NotNow, TooBusy
 from chatd.domain.events import ChannelsListed, Recalled
+from chatd.domain.names import key_of
 from chatd.domain.session import Session
 
 _USUAL_LINES: Final = 20
@@ -55,9 +56,11 @@ async def history(session: Session, lines: int = _USUAL_LINES) -> None:
         raise TooBusy("Many are reading the history just now, please try again in a moment.")
     hub.reading += 1
     try:
-        said = await hub.store.history(channel.name, lines)
+        stored = await hub.store.history(channel.name, lines)
     finally:
         hub.reading -= 1
+    # Lines are stored for everybody, those of whom one has blocked too.
+    said = [one for one in stored if key_of(one.author) not in session.link.deaf_to]
     if said:
         session.tell(Recalled(tuple(said), hub.clock.seconds()))
     else:

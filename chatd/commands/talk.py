@@ -14,6 +14,11 @@ from chatd.domain.text import Text
 @command("say")
 def say(session: Session, text: Text) -> None:
     """Say something to everyone in the group or channel."""
+    if session.adrift is not None:
+        # It was meant for the group, and must not be heard in the channel, nor be a command.
+        left = session.adrift
+        session.talk_in(None)
+        raise NotNow(f"You are not in the group {left} any more; that line was not sent.")
     if session.group is not None:
         session.hub.groups.say(session, session.group, text)
     elif session.place is not None:

@@ -31,6 +31,7 @@ from chatd.domain.names import (
     RoomName,
     key_of,
     read_group_name,
+    skeleton_of,
 )
 from chatd.domain.ports import (
     AdminSet,
@@ -97,8 +98,10 @@ class Groups:
             GroupExists, TooMany
         """
         key, me = key_of(name), key_of(who.name)
-        if key in self._by_key:
-            raise GroupExists(name)
+        alike = skeleton_of(name)
+        for group in self._by_key.values():
+            if key_of(group.name) == key or skeleton_of(group.name) == alike:
+                raise GroupExists(group.name)
         self._check_number(me, "You are")
         everyone = {me: who.name} | {key_of(member): member for member in members}
         records = self._make(name, everyone, f"{who.name} has made the group {name}.")
@@ -155,6 +158,7 @@ class Groups:
         key, shown = self._requested(group, name)
         del group.requests[key]
         records = (StandingSet(group.room, key, Standing.NONE),)
+        self._tell_nobody(group, records)
         self._tell(who, records, f"You have rejected the request of {shown}.")
         await self._mail.notify([key], f"Your request to join the group {group.name} was rejected.")
 
@@ -202,6 +206,7 @@ class Groups:
             await self._mail.notify([key], f"You have been expelled from the group {group.name}.")
             return
         records = (StandingSet(group.room, key, Standing.FORBIDDEN),)
+        self._tell_nobody(group, records)
         self._tell(who, records, f"{name} can't join the group {group.name} any more.")
 
     def allow(self, who: Holder, group: Group, name: Name) -> None:
@@ -215,6 +220,7 @@ class Groups:
         if group.forbidden.pop(key_of(name), None) is None:
             raise NotRequested(f"{name} is not forbidden to join {group.name}.")
         records = (StandingSet(group.room, key_of(name), Standing.NONE),)
+        self._tell_nobody(group, records)
         self._tell(who, records, f"{name} may ask to join the group {group.name} again.")
 
     def transfer(self, who: Holder, group: Group, name: Name) -> None:
@@ -444,6 +450,7 @@ class Groups:
         self._desk.journal.append(Tuned(EVERYONE), who.link, records)
 
     def _tell_nobody(self, group: Group, records: tuple[Record, ...]) -> None:
+        """Let the group be read again where the records can't be stored."""
         self._desk.journal.append(Tuned(group.room), None, records)
 
     # Checks.

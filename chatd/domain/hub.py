@@ -252,13 +252,13 @@ class Hub:
         """
         account = await self.store.account(key_of(to))
         if account is not None:
-            check_heard(holder, to)
+            check_heard(holder, account.name)
             await self.mail.send(holder, account, text)
             return
         target = await self.roster.find(to)
         if target is None:
             raise NoSuchUser(to)
-        check_heard(holder, to)
+        check_heard(holder, target.name)
         now = self.clock.seconds()
         target.tell(Messaged(holder.name, text, now))
         holder.tell(MessageSent(target.name, text, now))

@@ -229,6 +229,11 @@ class Mail:
         self._desk.journal.append(said, link)
         return said
 
+    @staticmethod
+    def _missed(said: Said, reader: Reader, live: Mapping[RoomName, int]) -> bool:
+        """Whether a group's line was said by somebody else before it was heard by itself."""
+        return said.seq <= live.get(said.room, 0) and key_of(said.author) != reader.key
+
     async def _tell_missed(self, reader: Reader, live: Mapping[RoomName, int]) -> None:
         announced = False
         while True:
@@ -242,8 +247,8 @@ class Mail:
             missed = tuple(
                 said
                 for said in lines
-                if (said.room[0] == INBOX or said.seq <= live.get(said.room, 0))
-                and key_of(said.author) not in reader.link.deaf_to
+                if said.room[0] == INBOX or self._missed(said, reader, live)
+                if key_of(said.author) not in reader.link.deaf_to
             )
             now = self._desk.clock.seconds()
             if missed and not announced:

@@ -104,7 +104,7 @@ def key_of(name: Name | ChannelName | GroupName) -> Key:
 
 
 @lru_cache(maxsize=8192)
-def skeleton_of(name: Name) -> str:
+def skeleton_of(name: Name | GroupName) -> str:
     """What a name looks like: names with one skeleton can be taken for each other (UTS #39, 4).
 
     It is taken from the name as shown and folded afterwards, since folding first would hide that

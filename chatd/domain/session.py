@@ -40,7 +40,7 @@ from chatd.domain.events import (
 from chatd.domain.hub import Hub
 from chatd.domain.limits import TokenBucket
 from chatd.domain.mail import Reader
-from chatd.domain.names import EVERYONE, Name, RoomName, key_of
+from chatd.domain.names import EVERYONE, GroupName, Name, RoomName, key_of
 from chatd.domain.ports import Account, Blocks, Codec, Line, Link, Mark, Role, Timer
 from chatd.domain.rooms import Channel, Group
 from chatd.domain.text import plural
@@ -122,7 +122,8 @@ class Session:
     state: State = State.NEGOTIATING
     place: Channel | None = None
     group: Group | None = None  # where plain lines go, rather than to the place
-    wants: RoomName | None = None  # a group that it has asked to join
+    wants: RoomName | None = None  # a group that it has asked to join, and waits for
+    adrift: GroupName | None = None  # the group that it was in, until it knows that it is not
     account: Account | None = None
     correspondent: Correspondent | None = None
     blocks: Blocks = _NOBODY_BLOCKED
@@ -173,7 +174,7 @@ class Session:
     @property
     def bare(self) -> bool:
         """Whether it is in no room, so that a line without a slash is a command."""
-        return self.state is State.LOBBY and self.group is None
+        return self.state is State.LOBBY and self.group is None and self.adrift is None
 
     @property
     def local(self) -> bool:
@@ -304,7 +305,7 @@ class Session:
 
     def talk_in(self, group: Group | None) -> None:
         """Let plain lines go to a group, or to the channel again."""
-        self.group, self.wants = group, None
+        self.group, self.wants, self.adrift = group, None, None
 
     def block(self, blocks: Blocks) -> None:
         """Take note of whom it blocks, and by whom it is blocked."""
@@ -327,13 +328,15 @@ class Session:
 
     def group_joined(self, room: RoomName) -> None:
         """Take note: it is let into a group; if that is what it waits for, it talks there now."""
-        if room == self.wants and self.place is None and self.group is None:
-            self.talk_in(self.hub.groups.room(room))
+        group = self.hub.groups.room(room)
+        if room == self.wants and group is not None and self.place is None and self.group is None:
+            self.talk_in(group)
+            self.answer(f"You are talking in the group {group.name} now.")
 
     def group_left(self, room: RoomName) -> None:
-        """Take note: it is no longer in a group."""
+        """Take note: it is no longer in a group, where its next line may have been meant to go."""
         if self.group is not None and self.group.room == room:
-            self.group = None
+            self.adrift, self.group = self.group.name, None
 
     async def leave(self) -> None:
         """Go back to the lobby from a channel or its queue."""
@@ -389,6 +392,7 @@ class Session:
         try:
             request = self._codec.request(line, bare=self.bare)
             if request is not None:
+                self.wants = None  # whoever types something doesn't wait any more
                 work = self.hub.commands.run(self, request)
         except Exception as error:  # noqa: BLE001  any mistake is told, and logged as an incident
             self._failed(error)

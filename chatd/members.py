@@ -57,7 +57,7 @@ Changed = Callable[[frozenset[Key], Groups], Awaitable[None]]
 class Hashes(Protocol):
     """Makes hashes: :class:`chatd.auth.Bcrypt`."""
 
-    async def hash(self, password: str) -> str:
+    def hash(self, password: str) -> Awaitable[str]:
         """Make what is stored of a password.
 
         Raises:

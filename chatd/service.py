@@ -5,7 +5,7 @@ The rule: this is the only module that touches the reactor; everybody else is ha
 
 import os
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,7 @@ from chatd.config import Config, Door
 from chatd.configfile import ConfigError, Problem, load, sample
 from chatd.domain.hub import Hub, Rules
 from chatd.domain.limits import Gate, Lockout
-from chatd.domain.names import RESERVED, GroupName, Key, Name, key_of, read_channel_name
+from chatd.domain.names import RESERVED, Key, Name, key_of, read_channel_name
 from chatd.domain.ports import Role
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
@@ -137,7 +137,6 @@ class ChatService(MultiService):
         self._lockout: Lockout
         self._gate: Gate
         self._members: MembersFile | None = None
-        self._listed_groups: tuple[Key, ...] = ()
 
     def startService(self) -> None:
         """Open the store and the doors, or say why not and exit."""
@@ -224,18 +223,9 @@ class ChatService(MultiService):
             self._store,
             self._reactor,
             lambda text: _log.warn("{text}", text=text),
-            self._members_changed,
+            self.hub.keep_members,
             self.hub.rules.reserved,
         )
-
-    async def _members_changed(
-        self, members: frozenset[Key], groups: Mapping[Key, tuple[Name, ...]]
-    ) -> None:
-        await self.hub.only_members(members)
-        # A group that was in the file and is no more in it ends.
-        for key in dict.fromkeys((*self._listed_groups, *groups)):
-            self.hub.groups.sync(GroupName(key), groups.get(key, ()))
-        self._listed_groups = tuple(groups)
 
     def _open_door(self, door: Door, channel: Channel | None) -> None:
         module = known_doors()[door.kind].load()

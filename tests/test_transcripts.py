@@ -26,6 +26,7 @@ from chatd.domain.rooms import Channel
 from chatd.doors.line import LineFactory, LineProtocol
 from chatd.doors.reception import Reception
 from chatd.journal import MemoryJournal, StoreJournal
+from chatd.members import MembersFile
 from chatd.wire.lines import LineFormat
 from chatd.wire.telnet import DO, DONT, ECHO, IAC, WILL, WONT
 from tests.fakes import RULES, PlainPasswords, World, spawn
@@ -164,7 +165,9 @@ KEEPING: Final[list[MakeJournal]] = [store_journal]
 class Player:
     """Plays one transcript: each line of it is a step, and each step one of ``_STEPS``."""
 
-    def __init__(self, clock: Clock, door: type[Client], make_journal: MakeJournal) -> None:
+    def __init__(
+        self, clock: Clock, folder: Path, door: type[Client], make_journal: MakeJournal
+    ) -> None:
         self._clock = clock
         self._door = door
         self._make_journal = make_journal
@@ -176,6 +179,8 @@ class Player:
         self._world.hub.journal = make_journal(self._world, [])
         self._channels: dict[str, Channel] = {}
         self._clients: dict[str, Client] = {}
+        self._file = folder / "members.txt"
+        self._listed: MembersFile | None = None
 
     def play(self, script: str) -> None:
         """Play everything; at the end nobody has anything left to read."""
@@ -194,6 +199,8 @@ class Player:
         for client in self._clients.values():
             if not client.gone:
                 client.hang_up(ConnectionLost())
+        if self._listed is not None:
+            self._listed.stop()
         self._lockout.stop()
         spawn(self._world.hub.mail.settle())
         self._settle()
@@ -256,6 +263,17 @@ class Player:
             self._clock.advance(TICK)
             self._settle()
 
+    def _members(self, lines: str) -> None:
+        """Write the members file; from the first time on it says who gets in."""
+        self._file.write_text("".join(f"{line}\n" for line in lines.split(" | ")))
+        hub = self._world.hub
+        if self._listed is None:
+            hub.rules = attrs.evolve(hub.rules, register=False)
+            self._listed = hub.members = MembersFile(
+                self._file, hub.passwords, hub.store, self._clock, print, hub.keep_members
+            )
+            self._listed.start(2)
+
     def _dies(self, name: str) -> None:
         self._clients[name].hang_up(ConnectionLost())
 
@@ -272,6 +290,7 @@ class Player:
         (r"nobody is told anything more", _all_told_nothing),
         (r"(\w+) is disconnected", _disconnected),
         (r"(\d+) seconds? pass(?:es)?", _passes),
+        (r"the members file has (.*)", _members),
         (r"(\w+) dies", _dies),
         (r"(\w+) stops sending", _stops_sending),
         (r"the journal stores lines", lambda player: None),
@@ -303,9 +322,11 @@ def plays() -> Iterator[tuple[Path, type[Client], MakeJournal]]:
         for play in plays()
     ],
 )
-def test_transcript(clock: Clock, path: Path, door: type[Client], journal: MakeJournal) -> None:
+def test_transcript(
+    clock: Clock, tmp_path: Path, path: Path, door: type[Client], journal: MakeJournal
+) -> None:
     """What the transcript says is what everybody in it reads, in this order and nothing else."""
-    player = Player(clock, door, journal)
+    player = Player(clock, tmp_path, door, journal)
     try:
         player.play(path.read_text(encoding="utf-8"))
     finally:
@@ -321,15 +342,15 @@ def test_transcript(clock: Clock, path: Path, door: type[Client], journal: MakeJ
         "channel general for 1\nann connects to channel general\nnobody is told anything more\n",
     ],
 )
-def test_a_transcript_that_is_wrong_fails(clock: Clock, script: str) -> None:
+def test_a_transcript_that_is_wrong_fails(clock: Clock, tmp_path: Path, script: str) -> None:
     """A transcript is held to every byte: what is missing in it, or too much, is an error."""
-    player = Player(clock, Client, memory_journal)
+    player = Player(clock, tmp_path, Client, memory_journal)
     with pytest.raises(AssertionError):
         player.play(script)
     player.finish()
 
 
-def test_a_transcript_in_other_words_fails(clock: Clock) -> None:
+def test_a_transcript_in_other_words_fails(clock: Clock, tmp_path: Path) -> None:
     """A line that is no step is never passed over."""
     with pytest.raises(ValueError, match=r"^no step is written like this: ann waves$"):
-        Player(clock, Client, memory_journal).play("ann waves\n")
+        Player(clock, tmp_path, Client, memory_journal).play("ann waves\n")

@@ -5,7 +5,7 @@ accepted comes back through :meth:`Hub.deliver`, the only place that changes who
 a joiner hears exactly what comes after his join in the one order, however long a commit takes.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
 import attrs
@@ -50,6 +50,7 @@ from chatd.domain.mail import Mail
 from chatd.domain.names import (
     EVERYONE,
     INBOX,
+    GroupName,
     Key,
     Name,
     RoomName,
@@ -130,6 +131,7 @@ class Hub:
     sessions: dict[Holder, None] = attrs.field(factory=dict)
     _rooms: dict[RoomName, Channel] = attrs.field(factory=dict)
     _by_key: dict[Key, Channel] = attrs.field(factory=dict)
+    _listed: tuple[Key, ...] = ()  # the groups whose members are written down outside
     _held: dict[Holder, Callable[[], None]] = attrs.field(factory=dict)
     # By the id of the answer that waits in the journal until the change is stored.
     _blocking: dict[int, BlockSet] = attrs.field(factory=dict)
@@ -290,6 +292,18 @@ class Hub:
             if holder is not None and key_of(name) not in members:
                 await holder.end("You are not a member of this server any more. Goodbye.")
         self.groups.keep_only(members)
+
+    async def keep_members(
+        self, members: frozenset[Key], groups: Mapping[Key, tuple[Name, ...]]
+    ) -> None:
+        """Let only these people in, and let these groups have just these members.
+
+        A group that was given before and no longer is ends.
+        """
+        await self.only_members(members)
+        for key in dict.fromkeys((*self._listed, *groups)):
+            self.groups.sync(GroupName(key), groups.get(key, ()))
+        self._listed = tuple(groups)
 
     async def rows(self) -> tuple[ChannelRow, ...]:
         """Every channel with its numbers, in the configuration's order."""

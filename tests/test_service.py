@@ -1,7 +1,10 @@
 """The whole server in the test's own process: its sockets, its limits and its stop."""
 
+import select
+import socket
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest_twisted
@@ -194,3 +197,20 @@ async def test_program_error(servers: Servers, logged_errors: LoggedErrors) -> N
     )
     bob.send("/list\n")
     assert await bob.until("\r\n") == "[Channel] general 1/100/0.\r\n"
+
+
+@ensure  # type: ignore[untyped-decorator]
+async def test_many_at_one_moment(servers: Servers) -> None:
+    """A class that comes all at once is let in, and nobody has to knock a second time."""
+    service = servers.start(GENERAL, limits=Limits(connections_per_address=0))
+    listening: Any = next(iter(service))
+    ((_text, address),) = listening.addresses()
+    # Nothing is accepted meanwhile: this function doesn't let the reactor turn.
+    calls = [socket.socket() for _ in range(200)]
+    for call in calls:
+        call.setblocking(False)
+        call.connect_ex(("127.0.0.1", address.port))
+    _, connected, _ = select.select([], calls, [], 0)
+    for call in calls:
+        call.close()
+    assert len(connected) == 200

@@ -84,6 +84,10 @@ class MemoryJournal:
         """Number the lines of a room after ``last``, or go on where it is further already."""
         count_from(self._numbers, room, last)
 
+    def forget(self, room: RoomName) -> None:
+        """Know nothing of a room any more."""
+        self._numbers.pop(room, None)
+
     def drained(self) -> Deferred[None]:
         """Deliver what waits; fires once nothing is left."""
         while self._gathered:
@@ -150,6 +154,10 @@ class StoreJournal:
     def keep(self, room: RoomName, last: int) -> None:
         """Store the lines of a room, numbered after ``last`` or where it is further already."""
         count_from(self._numbers, room, last)
+
+    def forget(self, room: RoomName) -> None:
+        """Know nothing of a room any more, which is gone."""
+        self._numbers.pop(room, None)
 
     def drained(self) -> Deferred[None]:
         """Fires once everything taken so far is stored and delivered."""

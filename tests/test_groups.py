@@ -525,3 +525,33 @@ def test_told_of_a_new_group_while_away(world: World) -> None:
     dave = world.login("dave")
     lines = [line for event in take(dave)[0] if isinstance(event, Mailed) for line in event.lines]
     assert [line.text for line in lines] == ["alice has made the group other, with you in it."]
+
+
+def test_groups_made_and_ended_without_end(world: World) -> None:
+    """The numbers of the last groups that have ended are kept, and those of older ones let go."""
+    world.hub.groups._most_gone = 2
+    alice = world.login("alice")
+
+    def say_in(group: str) -> list[int]:
+        world.ask(alice, f"create {group}")
+        world.ask(alice, f"enter {group}")
+        world.ask(alice, "say hi")
+        numbers = [one.last for one in now(world.store.groups())]
+        world.ask(alice, "leave")
+        return numbers
+
+    assert [say_in(group) for group in ("a", "b", "c")] == [[1], [1], [1]]
+    assert say_in("c") == [2]
+    assert say_in("a") == [1]
+
+
+def test_group_that_was_made_again_keeps_its_numbers(world: World) -> None:
+    """A group that there is goes on counting, however many others have ended since."""
+    world.hub.groups._most_gone = 1
+    alice = world.login("alice")
+    for typed in ("create a", "enter a", "say one", "leave", "create a", "group a two"):
+        world.ask(alice, typed)
+    for typed in ("create b", "enter b", "leave"):
+        world.ask(alice, typed)
+    world.ask(alice, "group a three")
+    assert [(one.name, one.last) for one in now(world.store.groups())] == [("a", 3)]

@@ -255,3 +255,16 @@ def test_no_limit(clock: Clock, listener: Listeners, stored: bool) -> None:
     run(clock)
     assert len(listener.events()) == 100
     assert listener.told == []
+
+
+def test_room_that_is_forgotten(clock: Clock, journal: AnyJournal, listener: Listeners) -> None:
+    """A room that is gone and made again begins with its first line, where it was forgotten."""
+    journal.append(said("a"))
+    run(clock)
+    journal.forget(GENERAL)
+    journal.forget(GENERAL)
+    journal.keep(GENERAL, 0)
+    journal.append(said("b"))
+    run(clock)
+
+    assert listener.events() == [said("a", seq=1), said("b", seq=1)]

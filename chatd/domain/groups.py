@@ -59,6 +59,8 @@ class Groups:
     _by_key: dict[Key, Group] = attrs.field(factory=dict)
     _by_room: dict[RoomName, Group] = attrs.field(factory=dict)
     _of: dict[Key, dict[Key, Group]] = attrs.field(factory=dict)
+    _most_gone: int = 10_000
+    _gone: dict[RoomName, None] = attrs.field(factory=dict)
 
     def load(self, stored: Iterable[StoredGroup]) -> None:
         """Make known what the store has, at the start."""
@@ -343,6 +345,21 @@ class Groups:
         group = self._by_room.get(room)
         if group is not None and self._by_key.get(key_of(group.name)) is not group:
             del self._by_room[room]
+            self._forget(room)
+
+    def _forget(self, room: RoomName) -> None:
+        """Let an ended group's numbers go, in time.
+
+        One that is made again soon goes on from them, lest how far people had read the old one
+        count for the new one; but groups made and ended without end must not fill the memory.
+        """
+        self._gone.pop(room, None)
+        self._gone[room] = None
+        while len(self._gone) > self._most_gone:
+            oldest = next(iter(self._gone))
+            del self._gone[oldest]
+            if oldest not in self._by_room:
+                self._desk.journal.forget(oldest)
 
     # Inside: a change in memory, with the records and the words for it.
 

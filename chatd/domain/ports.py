@@ -302,6 +302,9 @@ class Journal(Protocol):
     def keep(self, room: RoomName, last: int) -> None:
         """Store the lines of a room from now on, numbered after ``last``."""
 
+    def forget(self, room: RoomName) -> None:
+        """Know nothing of a room any more, which is gone."""
+
 
 Batch = Sequence[tuple[Event, Hearer | None]]
 """What a journal hands to the hub: events in its order, each with its link or None."""

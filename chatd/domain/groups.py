@@ -130,13 +130,13 @@ class Groups:
         key = key_of(who.name)
         if key in group.forbidden:
             raise Forbidden(f"You can't join the group {group.name}.")
+        waits = f"Your request to join the group {group.name} waits for its admin."
         if key in group.requests:
-            raise NotRequested(f"Your request to join the group {group.name} waits for its admin.")
+            raise NotRequested(waits)
         group.requests[key] = who.name
         records = (StandingSet(group.room, key, Standing.REQUESTED),)
         text = f"{who.name} has requested to join the group {group.name}."
         self._announce(group, text, records)
-        waits = f"Your request to join the group {group.name} waits for its admin."
         self._tell(who, records, waits)
 
     async def approve(self, who: Holder, group: Group, name: Name) -> None:
@@ -146,9 +146,7 @@ class Groups:
             NotAdmin, NotRequested
         """
         self.check_admin(who, group)
-        key, shown = self._requested(group, name)
-        self._vouch(who, self._admit(group, key, shown))
-        await self._mail.notify([key], f"You are a member of the group {group.name} now.")
+        await self._let_in(who, group, *self._requested(group, name))
 
     async def reject(self, who: Holder, group: Group, name: Name) -> None:
         """Refuse a request.
@@ -159,9 +157,8 @@ class Groups:
         self.check_admin(who, group)
         key, shown = self._requested(group, name)
         del group.requests[key]
-        records = (StandingSet(group.room, key, Standing.NONE),)
-        self._tell_nobody(group, records)
-        self._tell(who, records, f"You have rejected the request of {shown}.")
+        text = f"You have rejected the request of {shown}."
+        self._decide(who, group, StandingSet(group.room, key, Standing.NONE), text)
         await self._mail.notify([key], f"Your request to join the group {group.name} was rejected.")
 
     async def add(self, who: Holder, group: Group, name: Name) -> None:
@@ -175,8 +172,7 @@ class Groups:
         key = key_of(name)
         if key in group.members:
             raise NotRequested(f"{name} is a member of {group.name} already.")
-        self._vouch(who, self._admit(group, key, name))
-        await self._mail.notify([key], f"You are a member of the group {group.name} now.")
+        await self._let_in(who, group, key, name)
 
     async def expel(self, who: Holder, group: Group, name: Name) -> None:
         """Put a member out, at once.
@@ -188,8 +184,7 @@ class Groups:
         self.check_admin(who, group)
         key = self._member(group, name)
         self._check_other(who, key)
-        self._vouch(who, self._remove(group, key, Standing.NONE, who))
-        await self._mail.notify([key], f"You have been expelled from the group {group.name}.")
+        await self._put_out(who, group, key, Standing.NONE)
 
     async def forbid(self, who: Holder, group: Group, name: Name) -> None:
         """Put somebody out and let him not even ask; ``name`` is an account's.
@@ -204,12 +199,10 @@ class Groups:
         group.forbidden[key] = name
         group.requests.pop(key, None)
         if key in group.members:
-            self._vouch(who, self._remove(group, key, Standing.FORBIDDEN, who))
-            await self._mail.notify([key], f"You have been expelled from the group {group.name}.")
+            await self._put_out(who, group, key, Standing.FORBIDDEN)
             return
-        records = (StandingSet(group.room, key, Standing.FORBIDDEN),)
-        self._tell_nobody(group, records)
-        self._tell(who, records, f"{name} can't join the group {group.name} any more.")
+        text = f"{name} can't join the group {group.name} any more."
+        self._decide(who, group, StandingSet(group.room, key, Standing.FORBIDDEN), text)
 
     def allow(self, who: Holder, group: Group, name: Name) -> None:
         """Let somebody ask again who was forbidden to.
@@ -219,11 +212,11 @@ class Groups:
             NotRequested: he wasn't.
         """
         self.check_admin(who, group)
-        if group.forbidden.pop(key_of(name), None) is None:
+        key = key_of(name)
+        if group.forbidden.pop(key, None) is None:
             raise NotRequested(f"{name} is not forbidden to join {group.name}.")
-        records = (StandingSet(group.room, key_of(name), Standing.NONE),)
-        self._tell_nobody(group, records)
-        self._tell(who, records, f"{name} may ask to join the group {group.name} again.")
+        text = f"{name} may ask to join the group {group.name} again."
+        self._decide(who, group, StandingSet(group.room, key, Standing.NONE), text)
 
     def transfer(self, who: Holder, group: Group, name: Name) -> None:
         """Make a member, online or not, the admin.
@@ -402,6 +395,19 @@ class Groups:
             del mine[key_of(group.name)]
             if not mine:
                 del self._of[key]
+
+    async def _let_in(self, who: Holder, group: Group, key: Key, name: Name) -> None:
+        self._vouch(who, self._admit(group, key, name))
+        await self._mail.notify([key], f"You are a member of the group {group.name} now.")
+
+    async def _put_out(self, who: Holder, group: Group, key: Key, standing: Standing) -> None:
+        self._vouch(who, self._remove(group, key, standing, who))
+        await self._mail.notify([key], f"You have been expelled from the group {group.name}.")
+
+    def _decide(self, who: Holder, group: Group, change: StandingSet, text: str) -> None:
+        """Store what the admin has decided on somebody who is no member; only he is told."""
+        self._tell_nobody(group, (change,))
+        self._tell(who, (change,), text)
 
     def _admit(self, group: Group, key: Key, name: Name) -> tuple[Record, ...]:
         self._enrol(group, key, name)

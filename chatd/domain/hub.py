@@ -348,8 +348,7 @@ class Hub:
                 self._place(event, link)
             elif link is not None:
                 self._blocking.pop(id(event), None)
-                for audience in link.audiences:
-                    audience.catch_up(link)
+                _catch_up(link)
                 teller = cast("Link", link)  # only rooms are heard by anything else
                 teller.tell(event)
                 if isinstance(event, Farewell):
@@ -427,8 +426,7 @@ class Hub:
     def _put_in_inbox(self, said: Said) -> None:
         holder = self.roster.local(Key(said.room[1:]))
         if holder is not None:
-            for audience in holder.link.audiences:
-                audience.catch_up(holder.link)
+            _catch_up(holder.link)
             holder.mail(said)
 
     async def _reload(self, group: Group) -> None:
@@ -458,6 +456,12 @@ class Hub:
             self._admit(holder, channel)
         for holder, ahead in moves.waiting:
             holder.tell(Queued(ahead, self.clock.seconds()))
+
+
+def _catch_up(link: Hearer) -> None:
+    """Tell a link what its rooms have gathered, so that its own line comes after that."""
+    for audience in link.audiences:
+        audience.catch_up(link)
 
 
 def _changed(blocks: Blocks, key: Key, change: BlockSet) -> Blocks:

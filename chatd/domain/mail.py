@@ -217,10 +217,7 @@ class Mail:
         """Store at once how far everybody has read."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        read, self._read = self._read, {}
-        if read:
-            await self._desk.store.save_read(read.values())
+            await self._save()
 
     def _append(self, key: Key, author: Name, text: Text, last: int, link: Link | None) -> Said:
         room = inbox_room(key)
@@ -265,7 +262,7 @@ class Mail:
             elif not reader.more:
                 return
 
-    def _save(self) -> None:
+    def _save(self) -> Awaitable[None]:
         self._timer = None
         read, self._read = self._read, {}
-        self._desk.store.save_read(read.values())
+        return self._desk.store.save_read(read.values())

@@ -11,7 +11,9 @@ through bcrypt. What is stored begins with the name of that scheme.
 import base64
 import hashlib
 import hmac
+import math
 import os
+import secrets
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -37,6 +39,8 @@ T = TypeVar("T")
 _SCHEME: Final = "chatd1:"
 _KEY: Final = b"chatd-password-v1"
 _LONGEST: Final = 1024  # bytes; more is a mistake or an attack
+_EASY: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read as something else
+_INVENTED: Final = 4  # fours of them: 79 bits
 _OPAQUE: Final = get_profile("OpaqueString")
 
 
@@ -81,9 +85,9 @@ class Bcrypt:
     """Makes and checks hashes on threads of its own, with a bounded queue."""
 
     _reactor: IReactorFromThreads
-    _cost: int
-    _most_waiting: int
-    _shortest: int
+    cost: int
+    most_waiting: int
+    shortest: int
     _pool: ThreadPool
     _waiting: int = 0
     _stopped: bool = False
@@ -110,16 +114,26 @@ class Bcrypt:
             BadPassword: it can't be one.
             TooBusy: too many wait.
         """
-        if len(password) < self._shortest:
-            raise BadPassword(f"A password has at least {self._shortest} characters.")
+        if len(password) < self.shortest:
+            raise BadPassword(f"A password has at least {self.shortest} characters.")
         return await self.rehash(password)
+
+    async def invent(self) -> tuple[str, str]:
+        """A new password that nobody can guess, and its hash.
+
+        Raises:
+            TooBusy: too many wait.
+        """
+        fours = range(max(_INVENTED, math.ceil((self.shortest + 1) / 5)))
+        password = "-".join("".join(map(secrets.choice, [_EASY] * 4)) for _ in fours)
+        return password, await self.rehash(password)
 
     async def rehash(self, password: str) -> str:
         """Make what is stored of a password that somebody has, however short; as :meth:`hash`."""
         prepared = _prepared(password)
         if prepared is None:
             raise BadPassword("A password has plain characters only, and no more than 1024 bytes.")
-        hashed = await self._run(lambda: bcrypt.hashpw(prepared, bcrypt.gensalt(self._cost)))
+        hashed = await self._run(lambda: bcrypt.hashpw(prepared, bcrypt.gensalt(self.cost)))
         return _SCHEME + hashed.decode()
 
     async def check(self, password: str, stored: str | None) -> bool:
@@ -130,18 +144,18 @@ class Bcrypt:
         """
         prepared = _prepared(password)
         # Any hash of the right form does for nobody: what costs the time is the check.
-        hashed = f"$2b${self._cost:02}${'.' * 53}" if stored is None else _bcrypt_part(stored)
+        hashed = f"$2b${self.cost:02}${'.' * 53}" if stored is None else _bcrypt_part(stored)
         fits = await self._run(lambda: bcrypt.checkpw(prepared or b"-", hashed.encode()))
         return fits and prepared is not None and stored is not None
 
     def outdated(self, stored: str) -> bool:
         """Whether a hash was made with another cost than today's."""
-        return _bcrypt_part(stored).split("$")[2] != f"{self._cost:02}"
+        return _bcrypt_part(stored).split("$")[2] != f"{self.cost:02}"
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._stopped:
             raise Stopped
-        if self._most_waiting and self._waiting >= self._most_waiting:
+        if self.most_waiting and self._waiting >= self.most_waiting:
             raise TooBusy("Many are logging in just now, please try again in a moment.")
         self._waiting += 1
         try:
@@ -265,6 +279,10 @@ class PortalPasswords:
             raise LockedOut(who, error.seconds, first=error.first) from None
         assert isinstance(avatar, Account)
         return avatar
+
+    async def invent(self) -> tuple[str, str]:
+        """A new password and its hash; as :meth:`Bcrypt.invent`."""
+        return await self._bcrypt.invent()
 
     async def hash(self, password: str) -> str:
         """Make a hash to store; as :meth:`Bcrypt.hash`."""

@@ -61,7 +61,7 @@ class MemoryJournal:
 
     _clock: Clock
     _listener: Listener
-    _most: int = 131_072  # bytes
+    most: int = 131_072  # bytes
     _gathered: Entries = attrs.field(factory=list)
     _bytes: int = 0  # of what has gathered
     _scheduled: bool = False
@@ -70,7 +70,7 @@ class MemoryJournal:
     @property
     def full(self) -> bool:
         """Whether so much waits that the doors should stop reading; a limit of 0 is no limit."""
-        return bool(self._most) and self._bytes >= self._most
+        return bool(self.most) and self._bytes >= self.most
 
     def append(
         self, event: Event, link: Hearer | None = None, records: tuple[Record, ...] = ()
@@ -116,6 +116,25 @@ class MemoryJournal:
             hand_over(self._listener.drained)
 
 
+@attrs.define
+class JournalCounts:
+    """What a journal has done since it began; ``commit_seconds`` are of all commits together."""
+
+    commits: int = 0
+    records: int = 0
+    not_stored: int = 0
+    commit_seconds: float = 0.0
+    longest_commit: float = 0.0
+
+    def committed(self, records: int, failed: int, seconds: float) -> None:
+        """Count a commit."""
+        self.commits += 1
+        self.records += records
+        self.not_stored += failed
+        self.commit_seconds += seconds
+        self.longest_commit = max(self.longest_commit, seconds)
+
+
 @attrs.define(eq=False)
 class StoreJournal:
     """Commit, then deliver: an event is told only if all its records are stored.
@@ -129,17 +148,18 @@ class StoreJournal:
     _store: Lines
     _spawn: Spawn
     _numbers: dict[RoomName, int]
-    _most: int = 131_072  # bytes
+    most: int = 131_072  # bytes
     _gathered: Taken = attrs.field(factory=list)
     _bytes: int = 0  # of what has gathered
     _scheduled: bool = False
     _committing: int = 0  # bytes of the batch that is being stored or delivered
+    counts: JournalCounts = attrs.field(factory=JournalCounts)
     _idle: list[Deferred[None]] = attrs.field(factory=list)
 
     @property
     def full(self) -> bool:
         """Whether so much waits that the doors should stop reading; a limit of 0 is no limit."""
-        return bool(self._most) and self._bytes + self._committing >= self._most
+        return bool(self.most) and self._bytes + self._committing >= self.most
 
     def append(
         self, event: Event, link: Hearer | None = None, records: tuple[Record, ...] = ()
@@ -158,6 +178,11 @@ class StoreJournal:
     def forget(self, room: RoomName) -> None:
         """Know nothing of a room any more, which is gone."""
         self._numbers.pop(room, None)
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many events wait to be taken up, and about how many bytes they are."""
+        return len(self._gathered), self._bytes
 
     def drained(self) -> Deferred[None]:
         """Fires once everything taken so far is stored and delivered."""
@@ -224,11 +249,13 @@ class StoreJournal:
     async def _commit(
         self, taken: Taken, batch: Entries, records: list[Record], stored_as: dict[int, Record]
     ) -> None:
+        began = self._clock.seconds()
         try:
             failed = await self._store.append(records)
         except Exception:  # noqa: BLE001 (whatever the reason, the authors must hear of it)
             _log.failure("{count} records were not stored", count=len(records))
             failed = records
+        self.counts.committed(len(records), len(failed), self._clock.seconds() - began)
         if failed:
             lost = set(map(id, failed))
             stored = [

@@ -14,15 +14,16 @@ from twisted.internet.task import Clock, deferLater
 from chatd.commands import TABLE
 from chatd.domain.audience import Audience
 from chatd.domain.errors import (
+    BadConfiguration,
     BadPassword,
     ChatError,
     LockedOut,
     WrongPassword,
 )
-from chatd.domain.events import Asked, Event, Refused, Said, Told
+from chatd.domain.events import Asked, Event, Refused, Said, Told, Watched
 from chatd.domain.hub import Hub, Rules
 from chatd.domain.names import RESERVED, ChannelName, Key, Name, key_of, read_name, skeleton_of
-from chatd.domain.ports import Account, Format, Line, Mark, Request, Role
+from chatd.domain.ports import Account, Act, Format, Line, Mark, Request, Role
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.session import Session
@@ -169,6 +170,10 @@ class PlainPasswords:
             raise BadPassword("A password has at least 4 characters.")
         return password
 
+    async def invent(self) -> tuple[str, str]:
+        """A new password, and what is stored of it."""
+        return "invented", "invented"
+
     def proceed(self) -> None:
         """Let the slow ones go on."""
         waiting, self.waiting = self.waiting, []
@@ -211,6 +216,40 @@ class Notes:
 
 
 @attrs.define
+class FakeAudit:
+    """An audit log that remembers."""
+
+    acts: list[Act] = attrs.field(factory=list)
+
+    def note(self, act: Act) -> None:
+        """Remember it."""
+        self.acts.append(act)
+
+
+@attrs.define
+class FakeServer:
+    """A server as a whole that remembers what it was asked; ``wrong`` is a mistake to find."""
+
+    changes: tuple[str, ...] = ("Nothing has changed.",)
+    wrong: str = ""
+    stopped: bool = False
+
+    async def rehash(self) -> tuple[str, ...]:
+        """Say what changed, or what is wrong."""
+        if self.wrong:
+            raise BadConfiguration(self.wrong)
+        return self.changes
+
+    async def stats(self) -> dict[str, int | float]:
+        """Some numbers."""
+        return {"online": 3, "uptime": 1.5}
+
+    def stop(self) -> None:
+        """Remember it."""
+        self.stopped = True
+
+
+@attrs.define
 class World:
     """A hub with everything around it in memory, and people to put in it."""
 
@@ -219,6 +258,9 @@ class World:
     store: MemoryStore = attrs.field(factory=MemoryStore)
     passwords: PlainPasswords = attrs.field(factory=PlainPasswords)
     incidents: list[int] = attrs.field(factory=list)
+    audit: FakeAudit = attrs.field(factory=FakeAudit)
+    server: FakeServer = attrs.field(factory=FakeServer)
+    seen: list[Watched] = attrs.field(factory=list)
     hub: Hub = attrs.field(init=False)
     journal: MemoryJournal = attrs.field(init=False)
 
@@ -233,7 +275,10 @@ class World:
             spawn=spawn,
             wait=lambda seconds: deferLater(self.clock, seconds),
             incident=self.incident,
+            audit=self.audit,
+            log=self.seen.append,
         )
+        self.hub.server = self.server
         self.journal = self.hub.journal = MemoryJournal(self.clock, self.hub)
 
     def change(self, **rules: Any) -> None:
@@ -262,7 +307,7 @@ class World:
 
     def connect(self, home: Channel | None = None, address: str = "10.0.0.1") -> Session:
         """A connection that has been greeted; its link is ``session.link``."""
-        session = Session.begin(self.hub, FakeLink(), FakeCodec(), address, home)
+        session = Session.begin(self.hub, FakeLink(), FakeCodec(), address, "line", home)
         spawn(session.greet())
         return session
 

@@ -14,6 +14,7 @@ from chatd.domain.events import Said
 from chatd.domain.names import (
     GROUP,
     INBOX,
+    ChannelName,
     GroupName,
     Key,
     Name,
@@ -24,13 +25,17 @@ from chatd.domain.names import (
 )
 from chatd.domain.ports import (
     Account,
+    AccountRemoved,
     AdminSet,
+    Ban,
     Blocks,
     BlockSet,
     GroupEnded,
     GroupMade,
+    Mute,
     ReadUpTo,
     Record,
+    Role,
     Standing,
     StandingSet,
     StoredGroup,
@@ -57,6 +62,8 @@ class MemoryStore:
     read: dict[tuple[RoomName, Key], int] = attrs.field(factory=dict)
     blocking: set[tuple[Key, Key]] = attrs.field(factory=set)
     wrong: dict[tuple[str, str], Tries] = attrs.field(factory=dict)
+    bans: dict[str, Ban] = attrs.field(factory=dict)
+    mutes: dict[tuple[ChannelName, Key], Mute] = attrs.field(factory=dict)
     broken: bool = False
 
     def account(self, key: Key) -> Deferred[Account | None]:
@@ -130,6 +137,7 @@ class MemoryStore:
             same_mail = account.mail is not None and other.mail == account.mail
             if other.key == account.key or other.skeleton == account.skeleton or same_mail:
                 return fail(NameTaken(f"{account.name} is taken. Please choose another name."))
+        self._empty(account.key)
         new = attrs.evolve(account, id=len(self.accounts) + 1)
         self.accounts[account.key] = new
         return succeed(new)
@@ -137,6 +145,40 @@ class MemoryStore:
     def logged_in(self, account: Account, at: float) -> Deferred[None]:
         """As SqlStore."""
         return self._change(account.key, last_login=at)
+
+    def set_role(self, account: Account, role: Role) -> Deferred[None]:
+        """As SqlStore."""
+        return self._change(account.key, role=role)
+
+    def accounts_like(self, containing: str, most: int) -> Deferred[tuple[Sequence[Account], int]]:
+        """As SqlStore."""
+        found = [one for key, one in sorted(self.accounts.items()) if containing in key]
+        return succeed((found[:most], len(found)))
+
+    def sanctions(self) -> tuple[Sequence[Ban], Sequence[Mute]]:
+        """As SqlStore."""
+        in_order = sorted(self.bans.values(), key=lambda ban: (ban.at, ban.target))
+        return in_order, list(self.mutes.values())
+
+    def save_ban(self, ban: Ban) -> Deferred[None]:
+        """As SqlStore."""
+        self.bans[ban.target] = ban
+        return succeed(None)
+
+    def save_mute(self, mute: Mute) -> Deferred[None]:
+        """As SqlStore."""
+        self.mutes[mute.room, mute.key] = mute
+        return succeed(None)
+
+    def forget_sanctions(
+        self, targets: Sequence[str], mutes: Sequence[tuple[ChannelName, Key]]
+    ) -> Deferred[None]:
+        """As SqlStore."""
+        for target in targets:
+            self.bans.pop(target, None)
+        for which in mutes:
+            self.mutes.pop(which, None)
+        return succeed(None)
 
     def set_password(self, account: Account, password: str) -> Deferred[None]:
         """As SqlStore."""
@@ -171,6 +213,12 @@ class MemoryStore:
         self.accounts[key] = attrs.evolve(self.accounts[key], **values)
         return succeed(None)
 
+    def _empty(self, key: Key) -> None:
+        """Forget an inbox."""
+        room = inbox_room(key)
+        self.lines.pop(room, None)
+        self.read.pop((room, key), None)
+
     def _known(self, room: RoomName) -> RoomName | None:
         """A room as it is stored; None for a group that isn't there."""
         if not room.startswith(GROUP):
@@ -189,6 +237,9 @@ class MemoryStore:
             case GroupMade(room, admin):
                 new = Team(GroupName(room.removeprefix(GROUP)), admin)
                 return self.teams.setdefault(_team_key(room), new) is new
+            case AccountRemoved(key):
+                self._remove_account(key)
+                return True
             case BlockSet(blocker, blocked, on):
                 self.blocking.discard((blocker, blocked))
                 self.blocking.update([(blocker, blocked)] if on else [])
@@ -215,6 +266,15 @@ class MemoryStore:
             self.lines.pop(room, None)
             self.read = {place: seq for place, seq in self.read.items() if place[0] != room}
         return True
+
+    def _remove_account(self, key: Key) -> None:
+        self.accounts.pop(key, None)
+        self._empty(key)
+        self.read = {place: seq for place, seq in self.read.items() if place[1] != key}
+        self.blocking = {pair for pair in self.blocking if key not in pair}
+        for team in self.teams.values():
+            team.standings.pop(key, None)
+        self.wrong = {which: one for which, one in self.wrong.items() if which[0] != key}
 
     def _set_standing(self, room: RoomName, team: Team, record: StandingSet) -> None:
         team.standings.pop(record.key, None)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatd.domain.audience import Audience
-from chatd.domain.events import Event, Joined, Left, RoomEvent, Said
+from chatd.domain.events import Event, Joined, Left, Muted, RoomEvent, Said
 from chatd.domain.names import ChannelName, Key, Name
 from chatd.domain.text import Text
 from tests.fakes import FakeLink, other_wire, wire
@@ -167,6 +167,37 @@ def test_deaf() -> None:
     audience.refresh(deaf)
     tell(audience, said(4))
     assert deaf.take() == heard(said(4))
+
+
+def test_everybody_but_one() -> None:
+    """What one alone is told in other words reaches everybody else, and he misses nothing else."""
+    audience, one, other = Audience(), FakeLink(), FakeLink()
+    audience.skip(one)
+    audience.add(one)
+    audience.add(other)
+    audience.gather(said(1))
+    audience.catch_up(one)
+    one.write(b"own\n")
+    muted = Muted(ROOM, Name("bob"), 30, 0.0)
+    audience.gather(muted)
+    audience.skip(one)
+    tell(audience, said(2))
+    assert one.take() == [wire(said(1)), b"own\n", wire(said(2))]
+    assert (other.writes, other.take()) == (1, heard(said(1), muted, said(2)))
+
+
+def test_how_much_was_told() -> None:
+    """A batch is counted in bytes, once for each who hears it, in his own format."""
+    audience = Audience()
+    assert audience.flush() == 0
+    audience.gather(said(1))
+    assert audience.flush() == 0
+    for link in (FakeLink(), FakeLink(), FakeLink(other_wire)):
+        audience.add(link)
+    audience.gather(said(1))
+    audience.gather(said(2))
+    of_one, of_other = len(wire(said(1))), len(other_wire(said(1)))
+    assert audience.flush() == 2 * 2 * of_one + 2 * of_other
 
 
 LINKS = 4

@@ -1,5 +1,7 @@
 """Passwords: what is stored of them, what they may be, and what a check costs."""
 
+import re
+
 import bcrypt
 import pytest
 
@@ -153,3 +155,17 @@ async def test_start_with_its_own_threads() -> None:
     assert await soon(hashing.check("secret", await soon(hashing.hash("secret"))))
 
     hashing.stop()
+
+
+@pytest.mark.parametrize(("shortest", "length"), [(0, 19), (8, 19), (19, 19), (20, 24), (64, 64)])
+@in_reactor
+async def test_invented_password(pool: CountingPool, shortest: int, length: int) -> None:
+    """A password that the server makes can be read aloud, is long enough, and fits its hash."""
+    hashing = Bcrypt(reactor, COST, 0, shortest, pool)
+    password, stored = await soon(hashing.invent())
+    other, _ = await soon(hashing.invent())
+
+    assert re.fullmatch(r"([a-hj-km-np-z2-9]{4}-)+[a-hj-km-np-z2-9]{4}", password)
+    assert len(password) == length
+    assert password != other
+    assert await soon(hashing.check(password, stored))

@@ -276,3 +276,12 @@ async def test_hash_that_can_not_be_renewed(door: Door, pool: CountingPool) -> N
     door.start()
 
     assert await door.login(bob) == bob
+
+
+@in_reactor
+async def test_invented_password_lets_somebody_in(door: Door) -> None:
+    """A password that the server made up for somebody is his password."""
+    password, hashed = await soon(door.passwords.invent())
+    bob = attrs.evolve(await door.account(), password=hashed)
+
+    assert await soon(door.passwords.login("bob", bob, password, HOME)) == bob

@@ -2,6 +2,7 @@
 
 import attrs
 import pytest
+from twisted.internet.defer import Deferred
 
 from chatd.domain.errors import (
     AlreadyLoggedIn,
@@ -16,9 +17,10 @@ from chatd.domain.errors import (
 )
 from chatd.domain.events import ASK_NAME, Asked, Event, Farewell, Invited, Prompt, Welcomed
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Role
+from chatd.domain.ports import Account, Mark, Role
 from chatd.domain.session import State
 from tests.fakes import World, link_of, refused, sent_to, told
+from tests.memory import MemoryStore
 
 BOB = Name("bob")
 WELCOME = [Welcomed(BOB, None, "chatd", 0.0)]
@@ -304,3 +306,33 @@ def test_taken_out_while_the_password_is_checked(world: World) -> None:
     members.members = frozenset()
     world.passwords.proceed()
     assert sent_to(bob) == again(NotAllowed("You are not a member of this server any more."))
+
+
+def test_a_password_typed_ahead_is_no_name(world: World) -> None:
+    """Where guests get in, a password typed ahead for a refused name is no name."""
+
+    class Slow(MemoryStore):
+        """A store that answers when it is told to."""
+
+        asked: Deferred[None] = Deferred()
+
+        async def account(self, key: Key) -> Account | None:  # type: ignore[override]
+            """Wait for it."""
+            await self.asked
+            return self.accounts.get(key)
+
+    world.change(guests=True)
+    world.account("bob")
+    world.login("bob")
+    world.hub.store = Slow(accounts=world.store.accounts)
+    session = world.connect()
+    for line in ("introduce bob", "introduce secret", Mark.END):
+        session.receive(line)
+    sent_to(session)
+    Slow.asked.callback(None)
+    assert sent_to(session) == [
+        *refused(AlreadyLoggedIn(Name("bob"))),
+        ASK_NAME,
+        Farewell("Goodbye.", 0.0),
+    ]
+    assert not session.identified

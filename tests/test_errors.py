@@ -38,6 +38,14 @@ CODES = {
     "too_many",
     "blocked",
     "mailbox_full",
+    "not_in_channel",
+    "not_online",
+    "still_muted",
+    "banned",
+    "not_sanctioned",
+    "not_yourself",
+    "shutting_down",
+    "bad_configuration",
 }
 
 
@@ -72,6 +80,24 @@ CODES = {
         (
             errors.NotStored(),
             "That could not be stored, and was not sent. Please try again later.",
+        ),
+        (errors.NotInChannel("bob", "general"), "bob is not in general."),
+        (errors.NotOnline("bob"), "bob is not online."),
+        (errors.StillMuted(12), "You are still muted for 12 seconds."),
+        (errors.Banned("bob", "", ""), "bob is banned from this server."),
+        (errors.Banned("bob", "", "spam"), "bob is banned from this server: spam"),
+        (
+            errors.Banned("Your address", "2 hours", "spam"),
+            "Your address is banned from this server for 2 hours: spam",
+        ),
+        (errors.Banned("bob", "2 hours", ""), "bob is banned from this server for 2 hours."),
+        (
+            errors.ShuttingDown("30 seconds"),
+            "The server shuts down in 30 seconds; nobody can log in now.",
+        ),
+        (
+            errors.BadConfiguration("chatd.toml:3: no such setting"),
+            "chatd.toml:3: no such setting\nNothing was changed.",
         ),
         (errors.Incident(7), "Something went wrong here. The operator can look it up: 7."),
     ],

@@ -8,20 +8,32 @@ from chatd.domain.events import (
     ASK_NAME,
     Announced,
     ChannelRow,
+    Detached,
     Event,
     Farewell,
     Greeted,
     Joined,
     Left,
     MessageSent,
+    Muted,
     Refused,
     Said,
     Told,
+    Tuned,
+    Untuned,
     Welcomed,
     Whispered,
     WhisperSent,
 )
-from chatd.domain.names import ChannelName, Key, Name, RoomName, inbox_room, read_name
+from chatd.domain.names import (
+    WATCHERS,
+    ChannelName,
+    Key,
+    Name,
+    RoomName,
+    inbox_room,
+    read_name,
+)
 from chatd.domain.ports import Holder
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.session import Session, State
@@ -276,8 +288,10 @@ def test_room_that_is_no_more(world: World) -> None:
     alice = world.login("alice", world.channel())
     take(alice)
     world.journal.append(Announced(RoomName("@gone"), "lost", 0.0))
+    world.journal.append(Tuned(RoomName("@gone")), alice.link)
     world.turn()
     assert take(alice) == [[]]
+    assert len(link_of(alice).audiences) == 2
 
 
 def test_events_of_nobody_here(world: World) -> None:
@@ -285,10 +299,33 @@ def test_events_of_nobody_here(world: World) -> None:
     alice = world.login("alice", world.channel())
     take(alice)
     far = Name("far")
-    for event in (Joined(GENERAL, far, 0.0), Left(GENERAL, far, 0.0), Told(("lost",), 0.0)):
+    muted = Muted(GENERAL, far, 30, 0.0)
+    for event in (Joined(GENERAL, far, 0.0), muted, Left(GENERAL, far, 0.0)):
         world.journal.append(event)
+    for private in (Told(("lost",), 0.0), Untuned(WATCHERS), Detached()):
+        world.journal.append(private)
     world.turn()
-    assert take(alice) == [[joined("far"), left("far")]]
+    assert take(alice) == [[joined("far"), wire(muted), left("far")]]
+
+
+def test_gone_while_a_channel_is_emptied(world: World) -> None:
+    """Whoever goes by himself while a channel is being emptied holds nobody up."""
+
+    class Hasty(MemoryRoster):
+        """A roster in which somebody is gone when one looks."""
+
+        async def here(self, channel: ChannelName) -> list[Name]:
+            """Who is inside, and was."""
+            return [Name("gone"), *await super().here(channel)]
+
+    world.hub.roster = Hasty()
+    general = world.channel()
+    bob = world.login("bob", general)
+    take(bob)
+    result_of(world.hub.empty(general, "Out."))
+    world.turn()
+    assert take(bob) == [[Farewell("Out.", 0.0)]]
+    assert result_of(world.hub.rows()) == (ChannelRow(GENERAL, 0, 100, 0),)
 
 
 def test_held_are_let_go_in_turn(world: World) -> None:

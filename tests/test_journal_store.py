@@ -3,7 +3,7 @@
 import pytest
 from twisted.internet.task import Clock
 
-from chatd.journal import StoreJournal
+from chatd.journal import JournalCounts, StoreJournal
 from tests.conftest import LoggedErrors
 from tests.fakes import spawn
 from tests.journals import FIVE_EVENTS, GENERAL, OPEN, WORK, HandStore, Listeners, said, told
@@ -76,6 +76,30 @@ def test_numbers_go_on_from_the_stored_ones(
     store.complete()
 
     assert listener.events() == [said("a", WORK, 42), said("a", OPEN, 0), said("a", WORK, 43)]
+
+
+def test_counts(
+    clock: Clock, storing: StoreJournal, store: HandStore, logged_errors: LoggedErrors
+) -> None:
+    """A journal counts its commits, what was and was not stored, and how long it took."""
+    for text in ("a", "b", "c"):
+        storing.append(said(text))
+    assert storing.waiting == (3, 3 * 65)
+    clock.advance(0)
+    clock.advance(0.5)
+    store.complete(1)
+    storing.append(said("d"))
+    clock.advance(0)
+    clock.advance(0.25)
+    store.fail()
+    storing.append(told("not counted"))
+    clock.advance(0)
+
+    assert storing.counts == JournalCounts(
+        commits=2, records=4, not_stored=2, commit_seconds=0.75, longest_commit=0.5
+    )
+    assert storing.waiting == (0, 0)
+    assert len(logged_errors.flush()) == 1
 
 
 def test_failed_commit(

@@ -351,6 +351,29 @@ def test_off(start: Callable[..., Lockout], saved: Saved) -> None:
     assert saved.rows == {}
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_switched_off_while_a_password_is_checked(lockout: Lockout, *, right: bool) -> None:
+    """A check that was under way when the lock was switched off doesn't count once it is on."""
+    lockout.attempt("bob", "10.0.0.1")
+    lockout.tries = 0
+    if right:
+        lockout.succeeded("bob", "10.0.0.1")
+    else:
+        assert lockout.failed("bob", "10.0.0.1") is None
+    lockout.tries = 1
+    lockout.attempt("bob", "10.0.0.1")
+    lockout.gave_up("bob", "10.0.0.1")
+
+
+def test_other_numbers(clock: Clock, lockout: Lockout) -> None:
+    """Fewer tries and a longer lock hold from the next wrong password on."""
+    assert wrong(lockout) == 2
+    lockout.tries, lockout.seconds = 2, 600
+    with pytest.raises(LockedOut) as raised:
+        wrong(lockout)
+    assert raised.value.seconds == 600
+
+
 def test_guessing_names_is_bounded(
     clock: Clock, start: Callable[..., Lockout], saved: Saved
 ) -> None:

@@ -29,7 +29,7 @@ INCIDENT: Final = "Something went wrong here. The operator can look it up: 1."
 
 def negotiating(world: World) -> Session:
     """A connection that is not greeted yet."""
-    return Session.begin(world.hub, FakeLink(), FakeCodec(), "10.0.0.1", None)
+    return Session.begin(world.hub, FakeLink(), FakeCodec(), "10.0.0.1", "line", None)
 
 
 def waiting(world: World) -> Session:
@@ -196,7 +196,7 @@ def test_unanswered_question_is_asked_again(world: World) -> None:
             """Fail, with the question still open."""
             raise AlreadyLoggedIn("bob")
 
-    stuck = Session.begin(world.hub, FakeLink(), Asking(), "10.0.0.1", None)
+    stuck = Session.begin(world.hub, FakeLink(), Asking(), "10.0.0.1", "line", None)
     result_of(stuck.greet())
     sent_to(stuck)
     stuck.receive("anything")

@@ -63,19 +63,32 @@ def older_database(state: Path) -> None:
     database.close()
 
 
-def first_database(state: Path) -> None:
-    """Make the database of the first chatd, with an account, a channel and two lines in it."""
+FIRST = (
+    "account VALUES (1, 'bob', 'Bob', 'bob', NULL, 'hash', 1, 100.5, NULL)",
+    "room VALUES (1, 'channel', 'general')",
+    "line VALUES (1, 1, 'Bob', 100.5, 'hello'), (1, 2, 'Bob', 101.5, 'still here')",
+)
+"""What may be in the database of the first chatd."""
+
+SECOND = (
+    FIRST[0],
+    "room VALUES (1, 'channel', 'general', NULL, NULL), (2, 'group', 'team', 'Team', 'bob')",
+    FIRST[2],
+    "standing VALUES (2, 'bob', 1, 7)",
+    "block VALUES ('bob', 'ann')",
+)
+"""What may be in the one of the second."""
+
+
+def early_database(state: Path, version: str, rows: tuple[str, ...]) -> None:
+    """Make the database of an early chatd, with something in it."""
     engine = sa.create_engine(f"sqlite:///{state}/chatd.db")
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        for row in (
-            "account VALUES (1, 'bob', 'Bob', 'bob', NULL, 'hash', 1, 100.5, NULL)",
-            "room VALUES (1, 'channel', 'general')",
-            "line VALUES (1, 1, 'Bob', 100.5, 'hello'), (1, 2, 'Bob', 101.5, 'still here')",
-        ):
+        command.upgrade(config, version)
+        for row in rows:
             connection.exec_driver_sql(f"INSERT INTO {row}")
     engine.dispose()
 
@@ -231,7 +244,9 @@ def test_migrations_make_the_schema(tmp_path: Path) -> None:
         without_rowid = connection.exec_driver_sql(
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr ORDER BY name"
         )
-        assert without_rowid.scalars().all() == ["block", "line", "standing", "tries"]
+        assert without_rowid.scalars().all() == [
+            *("ban", "block", "line", "mute", "standing", "tries")
+        ]
     database.close()
 
 
@@ -248,8 +263,8 @@ def test_older_database_is_copied_and_migrated(tmp_path: Path) -> None:
 
     open_database(URL, tmp_path, scripts=newer_scripts(tmp_path)).close()
 
-    path, copy = tmp_path / "chatd.db", tmp_path / "chatd.db.before-0002-from-0000"
-    assert contents(path, "SELECT version_num FROM alembic_version") == [("0002",)]
+    path, copy = tmp_path / "chatd.db", tmp_path / f"chatd.db.before-{tables.HEAD}-from-0000"
+    assert contents(path, "SELECT version_num FROM alembic_version") == [(tables.HEAD,)]
     assert contents(path, "SELECT * FROM old") == [("kept",)]
     assert contents(path, "SELECT count(*) FROM account") == [(0,)]
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -261,8 +276,8 @@ def test_older_database_is_copied_and_migrated(tmp_path: Path) -> None:
 
 def test_database_of_the_first_chatd(tmp_path: Path) -> None:
     """A database from before there were groups keeps what it has, and a copy is made of it."""
-    first_database(tmp_path)
-    path, copy = tmp_path / "chatd.db", tmp_path / "chatd.db.before-0002-from-0001"
+    early_database(tmp_path, "0001", FIRST)
+    path, copy = tmp_path / "chatd.db", tmp_path / f"chatd.db.before-{tables.HEAD}-from-0001"
     tables_of = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     before = {
         name: contents(path, f"SELECT * FROM {name}") for (name,) in contents(path, tables_of)
@@ -271,11 +286,24 @@ def test_database_of_the_first_chatd(tmp_path: Path) -> None:
     open_database(URL, tmp_path).close()
 
     assert {name: contents(copy, f"SELECT * FROM {name}") for name in before} == before
-    assert contents(path, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert contents(path, "SELECT version_num FROM alembic_version") == [(tables.HEAD,)]
     assert contents(path, "SELECT * FROM account") == before["account"]
     assert contents(path, "SELECT * FROM line") == before["line"]
     assert contents(path, "SELECT * FROM room") == [(1, "channel", "general", None, None)]
     assert contents(path, "SELECT * FROM standing") == contents(path, "SELECT * FROM block") == []
+
+
+def test_database_of_the_second_chatd(tmp_path: Path) -> None:
+    """A database from before there were bans keeps all it has, and nobody in it is banned."""
+    early_database(tmp_path, "0002", SECOND)
+    path = tmp_path / "chatd.db"
+    names = [*("account", "room", "line", "standing", "block", "tries")]
+    before = {name: contents(path, f"SELECT * FROM {name}") for name in names}
+
+    open_database(URL, tmp_path).close()
+
+    assert {name: contents(path, f"SELECT * FROM {name}") for name in names} == before
+    assert contents(path, "SELECT * FROM ban") == contents(path, "SELECT * FROM mute") == []
 
 
 def test_failed_migration_changes_nothing(tmp_path: Path) -> None:

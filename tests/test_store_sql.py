@@ -68,6 +68,27 @@ def test_no_room_on_the_disk_at_the_start(threads: Threads, store: SqlStore) -> 
         store.open_rooms(rooms)
 
 
+def test_more_channels(threads: Threads, store: SqlStore) -> None:
+    """A channel that is opened later counts on from what was to be stored in it before."""
+    new = ChannelName(RoomName("new"))
+    assert threads.wait(store.open_more_rooms([new])) == {"new": 0}
+    store.append([line(1, room=new), line(2, room=new)])
+    assert threads.wait(store.open_more_rooms([GENERAL, new])) == {"general": 0, "new": 2}
+
+
+def test_no_room_on_the_disk_for_more_channels(
+    threads: Threads, store: SqlStore, logged_errors: LoggedErrors
+) -> None:
+    """A running server is refused new channels where the database can't take them."""
+    fill_disk(store)
+    rooms = [ChannelName(RoomName(f"room{number}")) for number in range(1000)]
+    with pytest.raises(NotStored):
+        threads.wait(store.open_more_rooms(rooms))
+    assert len(logged_errors.flush()) == 1
+    free_disk(store)
+    assert threads.wait(store.open_more_rooms(rooms[:1])) == {"room0": 0}
+
+
 def test_settled(threads: Threads, store: SqlStore) -> None:
     """What was to be written before is there once the store has settled."""
     store.save_tries([Tries("bob", "10.0.0.1", 2, 0.0)])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatd.domain.text import clean, erase, plural
+from chatd.domain.text import clean, erase, plural, spell
 
 ACUTE = "\N{COMBINING ACUTE ACCENT}"
 ZWJ = "\N{ZERO WIDTH JOINER}"
@@ -80,3 +80,28 @@ def test_plural(count: int, shown: str) -> None:
 def test_plural_with_an_s() -> None:
     """Most nouns only take an s."""
     assert (plural(1, "line"), plural(2, "line")) == ("1 line", "2 lines")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 seconds"),
+        (0.2, "1 second"),
+        (30, "30 seconds"),
+        (60, "60 seconds"),
+        (60.5, "1 minute 1 second"),
+        (90, "1 minute 30 seconds"),
+        (120, "2 minutes"),
+        (3600, "60 minutes"),
+        (3600.5, "1 hour 1 minute"),
+        (5400, "1 hour 30 minutes"),
+        (7199, "2 hours"),
+        (86_400, "24 hours"),
+        (86_401, "1 day 1 hour"),
+        (7 * 86_400 - 1, "7 days"),
+        (14 * 86_400, "14 days"),
+    ],
+)
+def test_spell(seconds: float, shown: str) -> None:
+    """A time is told in two units at most, and never as shorter than it is."""
+    assert spell(seconds) == shown

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from chatd.domain.errors import WrongPassword
 from chatd.domain.events import Prompt
 from chatd.domain.limits import Gate, Lockout
-from chatd.domain.ports import Account, Journal
+from chatd.domain.ports import Account, Journal, Role
 from chatd.domain.rooms import Channel
 from chatd.doors.line import LineFactory, LineProtocol
 from chatd.doors.reception import Reception
@@ -227,12 +227,19 @@ class Player:
         channels = list(self._channels.values())
         self._world.hub.journal = self._make_journal(self._world, channels)
 
-    def _account(self, name: str, password: str) -> None:
-        self._world.account(name, password)
+    def _account(self, what: str, name: str, password: str) -> None:
+        role = Role.OPERATOR if what == "operator" else Role.USER
+        self._world.account(name, password, role)
+
+    def _guests(self) -> None:
+        self._world.change(guests=True)
+
+    def _broadcasts(self) -> None:
+        self._world.change(broadcast=Role.GUEST)
 
     def _connects(self, name: str, channel: str, address: str) -> None:
         home = self._channels[channel] if channel else None
-        reception = Reception(self._world.hub, self._gate, 262_144, home, ())
+        reception = Reception(self._world.hub, self._gate, "line", 262_144, home)
         assert name not in self._clients or self._clients[name].gone
         self._clients[name] = self._door(LineFactory(reception, UTC), address or "10.0.0.1")
 
@@ -274,6 +281,14 @@ class Player:
             )
             self._listed.start(2)
 
+    def _server_stops(self) -> None:
+        """Stop as the service does, once an operator has asked for it."""
+        assert self._world.server.stopped
+        spawn(self._world.hub.close("The server is stopping. Goodbye."))
+
+    def _server_runs(self) -> None:
+        assert not self._world.server.stopped
+
     def _dies(self, name: str) -> None:
         self._clients[name].hang_up(ConnectionLost())
 
@@ -282,7 +297,9 @@ class Player:
 
     _STEPS: ClassVar[list[tuple[str, Callable[..., None]]]] = [
         (r"channel (\w+) for (\d+)", _channel),
-        (r"account (\w+) with the password (\w+)", _account),
+        (r"(account|operator) (\w+) with the password (\w+)", _account),
+        (r"guests are let in", _guests),
+        (r"everybody may broadcast", _broadcasts),
         (r"(\w+) connects to (?:the lobby|channel (\w+))(?: from ([\d.]+))?", _connects),
         (r"(\w+) > ?(.*)", _types),
         (r"(\w+) < (.*)", _reads),
@@ -291,6 +308,8 @@ class Player:
         (r"(\w+) is disconnected", _disconnected),
         (r"(\d+) seconds? pass(?:es)?", _passes),
         (r"the members file has (.*)", _members),
+        (r"the server stops", _server_stops),
+        (r"the server runs on", _server_runs),
         (r"(\w+) dies", _dies),
         (r"(\w+) stops sending", _stops_sending),
         (r"the journal stores lines", lambda player: None),

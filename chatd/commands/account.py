@@ -27,7 +27,7 @@ from chatd.domain.errors import (
     NotAllowed,
     WrongPassword,
 )
-from chatd.domain.events import Asked, Invited, Prompt
+from chatd.domain.events import Asked, Invited, Prompt, Seen
 from chatd.domain.names import Name, key_of, read_name, skeleton_of
 from chatd.domain.ports import Account, Role
 from chatd.domain.session import Session
@@ -65,6 +65,7 @@ async def introduce(session: Session, line: Text = _NO_NAME) -> None:
 @command("login", when=LOGIN)
 async def login(session: Session, who: Word, password: Password) -> None:
     """Log in with a password, by name or mail address."""
+    changes = session.hub.changes
     account = await _account(session, who)
     shown = who if account is None else account.name
     try:
@@ -75,12 +76,13 @@ async def login(session: Session, who: Word, password: Password) -> None:
     except LockedOut as error:
         if not error.first:
             raise
+        session.hub.note(Seen.REFUSAL, shown, f"{error.code} from {session.address or 'here'}")
         await session.end(str(error))
     else:
         members = session.hub.members
         if members is not None and account.key not in members.members:
             raise NotAllowed("You are not a member of this server any more.")
-        await session.identify(account.name, account)
+        await session.identify(account.name, account, changes)
         if session.identified:  # else the client was gone before its password was checked
             await session.hub.store.logged_in(account, session.hub.clock.seconds())
 
@@ -88,6 +90,7 @@ async def login(session: Session, who: Word, password: Password) -> None:
 @command("signup", when=LOGIN)
 async def signup(session: Session, name: Name, password: NewPassword) -> None:
     """Open an account and log in."""
+    changes = session.hub.changes
     await _check_new(session, name)
     try:
         account = await _open_account(session, name, password)
@@ -95,7 +98,7 @@ async def signup(session: Session, name: Name, password: NewPassword) -> None:
         session.refuse(error)
         session.ask(_ask_new_password(name))
         return
-    await session.identify(name, account)
+    await session.identify(name, account, changes)
 
 
 @command("register", only=Role.GUEST, when=LOGGED_IN)
@@ -130,7 +133,7 @@ async def account(session: Session, what: Word = _NOBODY, address: Word = _NOBOD
         mine = session.account = attrs.evolve(mine, mail=mail)
     session.answer(
         f"Account {mine.name}, {session.role.name.lower()}; mail: {mine.mail or 'none'}; "
-        f"opened {_day(mine.created)}; last login {_day(mine.last_login)}."
+        f"opened {day(mine.created)}; last login {day(mine.last_login)}."
     )
 
 
@@ -140,7 +143,9 @@ async def _check_new(session: Session, name: Name) -> None:
     Raises:
         BadName, NameTaken: it may not.
         NotAllowed: the name is kept for an operator.
+        Banned
     """
+    session.hub.sanctions.check_name(key_of(name))
     await session.hub.check_new(name)
     _check_not_kept(session, name)
 
@@ -169,6 +174,8 @@ async def _account(session: Session, who: str) -> Account | None:
     if hub.members is not None:
         await hub.members.look()
     account = await _stored_account(session, who)
+    if account is not None:
+        hub.sanctions.check_name(account.key)
     if account is None or hub.members is None or account.key in hub.members.members:
         return account
     return None  # an account of somebody who is a member no longer
@@ -202,5 +209,6 @@ def _mail(address: str) -> str:
     return address.casefold()
 
 
-def _day(at: float | None) -> str:
+def day(at: float | None) -> str:
+    """A date as it is shown of an account."""
     return "never" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"

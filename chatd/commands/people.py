@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatd.commands.table import command
+from chatd.commands.table import Caller, command
 from chatd.domain.errors import Blocked, NoSuchUser, TooMany
 from chatd.domain.names import Name, key_of
 from chatd.domain.ports import Role
@@ -14,11 +14,11 @@ _MOST_BLOCKED: Final = 1000
 
 
 @command("whoelse")
-async def whoelse(session: Session) -> None:
+async def whoelse(caller: Caller) -> None:
     """List everybody online, in every channel."""
-    names = await session.hub.roster.online()
-    shown = [f"{name} (you)" if name == session.name else name for name in names]
-    session.answer(f"{len(names)} online: {', '.join(shown)}.")
+    names = await caller.hub.roster.online()
+    shown = [f"{name} (you)" if key_of(name) == caller.key else name for name in names]
+    caller.answer(f"{len(names)} online: {', '.join(shown)}." if names else "Nobody is online.")
 
 
 @command("wholasthr")

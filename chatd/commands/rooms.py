@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chatd.commands.table import IN_ROOM, LOGGED_IN, Word, command
+from chatd.commands.table import IN_ROOM, LOGGED_IN, Caller, Word, command
 from chatd.commands.talk import here
 from chatd.domain.errors import BadArguments, NotNow, TooBusy
 from chatd.domain.events import ChannelsListed, Recalled
@@ -13,9 +13,9 @@ _USUAL_LINES: Final = 20
 
 
 @command("list", when=LOGGED_IN)
-async def list_channels(session: Session) -> None:
+async def list_channels(caller: Caller) -> None:
     """List the channels: how many are in each, how many may be, how many wait."""
-    session.tell(ChannelsListed(await session.hub.rows()))
+    caller.tell(ChannelsListed(await caller.hub.rows()))
 
 
 @command("switch", when=LOGGED_IN)

@@ -5,7 +5,7 @@ from typing import Any
 
 from chatd.commands.table import IN_ROOM, command
 from chatd.domain.errors import NotAllowed, NotNow
-from chatd.domain.names import Name
+from chatd.domain.names import Name, key_of
 from chatd.domain.rooms import Channel
 from chatd.domain.session import Session
 from chatd.domain.text import Text
@@ -55,6 +55,9 @@ def broadcast(session: Session, text: Text) -> None:
     """Say something to everybody online."""
     if session.role < session.hub.rules.broadcast:
         raise NotAllowed("Only operators may broadcast here.")
+    if session.place is not None:
+        # Everybody in the channel would hear it too.
+        session.hub.sanctions.check_talk(session.place.name, key_of(session.name))
     session.hub.broadcast(session, text)
 
 

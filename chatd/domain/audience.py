@@ -61,6 +61,12 @@ class Audience:
             del self._groups[link.format][link]
             link.audiences = tuple(other for other in link.audiences if other is not self)
 
+    def dissolve(self) -> None:
+        """Tell everyone what was gathered so far, and nothing more."""
+        for links in self._groups.values():
+            for link in list(links):
+                self.discard(link)
+
     def catch_up(self, link: Hearer) -> None:
         """Tell a link at once what was gathered so far, so that its own line comes after that."""
         start = self._heard.get(link, 0)
@@ -74,24 +80,30 @@ class Audience:
                 link.write(b"".join(encoded))
             self._heard[link] = len(self._gathered)
 
-    def flush(self) -> None:
-        """Tell everyone what was gathered."""
+    def skip(self, link: Hearer) -> None:
+        """Tell everyone but this link the event that was gathered last."""
+        if link in self:
+            self._heard[link] = len(self._gathered)
+
+    def flush(self) -> int:
+        """Tell everyone what was gathered; return about how many bytes that was, to all of them."""
         if not self._gathered:
-            return
+            return 0
         try:
-            self._tell_all()
+            return self._tell_all()
         finally:
             # An event that a codec fails on must not be tried, and kept, for ever.
             self._gathered.clear()
             self._encoded.clear()
             self._heard.clear()
 
-    def _tell_all(self) -> None:
-        single = self._single()
+    def _tell_all(self) -> int:
+        single, told = self._single(), 0
         for encode, links in self._groups.items():
             if not links:
                 continue
             data = b"".join(self._encode(encode))
+            told += len(data) * len(links)
             if single:
                 for link in links:
                     if link not in single:
@@ -101,6 +113,7 @@ class Audience:
                     link.write(data)
         for link in single:
             self.catch_up(link)
+        return told
 
     def _single(self) -> dict[Hearer, None]:
         """Those who can't be told the same as everybody; none, nearly always."""

@@ -10,9 +10,13 @@ from chatd.domain.text import plural
 
 
 class ChatError(Exception):
-    """A polite refusal. ``str()`` of it is a sentence for the user."""
+    """A polite refusal. ``str()`` of it is a sentence for the user.
+
+    ``audited``: the audit log has it, and so those who watch have seen it.
+    """
 
     code: ClassVar[str] = "refused"
+    audited: bool = False
 
 
 class BadName(ChatError):
@@ -244,6 +248,74 @@ class NotStored(ChatError):
 
     def __init__(self) -> None:
         super().__init__("That could not be stored, and was not sent. Please try again later.")
+
+
+class NotInChannel(ChatError):
+    """Somebody isn't in the channel that an operator named with him."""
+
+    code = "not_in_channel"
+
+    def __init__(self, name: str, channel: str) -> None:
+        super().__init__(f"{name} is not in {channel}.")
+
+
+class NotOnline(ChatError):
+    """Nobody is online under this name."""
+
+    code = "not_online"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not online.")
+
+
+class StillMuted(ChatError):
+    """An operator lets this person not talk here, for so many more seconds."""
+
+    code = "still_muted"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"You are still muted for {plural(seconds, 'second')}.")
+
+
+class Banned(ChatError):
+    """A name or an address that is kept out; ``left`` is empty where that is for ever."""
+
+    code = "banned"
+
+    def __init__(self, who: str, left: str, reason: str) -> None:
+        longer = f" for {left}" if left else ""
+        because = f": {reason}" if reason else "."
+        super().__init__(f"{who} is banned from this server{longer}{because}")
+
+
+class NotSanctioned(ChatError):
+    """Somebody who is to be unbanned or unmuted is not banned, or not muted."""
+
+    code = "not_sanctioned"
+
+
+class NotYourself(ChatError):
+    """An act that would put out the operator himself."""
+
+    code = "not_yourself"
+
+
+class ShuttingDown(ChatError):
+    """Nobody gets in any more: the server is about to stop."""
+
+    code = "shutting_down"
+
+    def __init__(self, left: str) -> None:
+        super().__init__(f"The server shuts down in {left}; nobody can log in now.")
+
+
+class BadConfiguration(ChatError):
+    """A configuration with mistakes, or one that can't be applied; the old one stays in force."""
+
+    code = "bad_configuration"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text}\nNothing was changed.")
 
 
 class Incident(ChatError):

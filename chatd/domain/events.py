@@ -140,8 +140,48 @@ class Broadcasted:
 
 
 @attrs.frozen
+class Muted:
+    """Somebody in the room may not talk for so many seconds; himself he is told apart."""
+
+    room: RoomName
+    name: Name
+    seconds: int
+    at: float
+
+
+class Seen(Enum):
+    """What operators can watch, and read in the log; the value is the word for it."""
+
+    LOGIN = "login"
+    LOGOUT = "logout"
+    JOIN = "join"
+    LEAVE = "leave"
+    REFUSAL = "refusal"
+    DROP = "drop"
+    ACT = "act"
+
+
+@attrs.frozen
+class Watched:
+    """Something that was seen; for those who watch. ``text`` says where, why or to whom."""
+
+    room: RoomName
+    what: Seen
+    who: str
+    text: str
+    at: float
+
+
+@attrs.frozen
 class Tuned:
     """A link hears a room from here on; nobody is told."""
+
+    room: RoomName
+
+
+@attrs.frozen
+class Untuned:
+    """A link hears a room no longer; nobody is told."""
 
     room: RoomName
 
@@ -259,12 +299,13 @@ class Farewell:
     at: float
 
 
-RoomEvent = Said | Joined | Left | WentAfk | Dropped | Announced | Broadcasted
+RoomEvent = Said | Joined | Left | WentAfk | Dropped | Muted | Announced | Broadcasted | Watched
 """Events for everyone in a room. A line in an inbox is for its owner alone."""
 
 Event = (
     RoomEvent
     | Tuned
+    | Untuned
     | Detached
     | MailWanted
     | Ended

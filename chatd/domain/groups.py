@@ -55,7 +55,7 @@ class Groups:
 
     _desk: Desk
     _mail: Mail
-    _most: int
+    most: int
     _by_key: dict[Key, Group] = attrs.field(factory=dict)
     _by_room: dict[RoomName, Group] = attrs.field(factory=dict)
     _of: dict[Key, dict[Key, Group]] = attrs.field(factory=dict)
@@ -486,7 +486,7 @@ class Groups:
     def _check_number(self, key: Key, who: str) -> None:
         """See that somebody may be the admin of one more group."""
         number = sum(group.admin == key for group in self.of(key).values())
-        if self._most and number >= self._most:
+        if self.most and number >= self.most:
             raise TooMany(f"{who} the admin of {number} groups; that is as many as may be.")
 
     def _check_member(self, who: Holder, group: Group) -> None:

@@ -57,8 +57,8 @@ class TokenBucket:
 class Gate:
     """Counts who is in: at most ``total`` in all and ``each`` for one address."""
 
-    _total: int
-    _each: int
+    total: int
+    each: int
     _inside: int = 0
     _by_address: dict[str, int] = attrs.field(factory=dict)
 
@@ -71,10 +71,10 @@ class Gate:
         Raises:
             TooBusy: there is no place; nothing was counted.
         """
-        if self._total and self._inside >= self._total:
+        if self.total and self._inside >= self.total:
             raise TooBusy("The server is full, please try again later.")
         here = self._by_address.get(address, 0)
-        if self._each and here >= self._each:
+        if self.each and here >= self.each:
             raise TooBusy("There are too many connections from your address.")
         self._inside += 1
         self._by_address[address] = here + 1
@@ -109,8 +109,8 @@ class Lockout:
     """
 
     _clock: Clock
-    _tries: int
-    _seconds: int
+    tries: int
+    seconds: int
     _save: Callable[[Iterable[Tries]], object]
     _most_counts: int = 50_000
     _entries: dict[tuple[str, str], _Entry] = attrs.field(factory=dict)
@@ -127,7 +127,7 @@ class Lockout:
                 continue
             entry = self._entry(which)
             entry.wrong, entry.until = wrong, row.until
-            self._wake(which, entry, row.until - now if row.until else self._seconds * _FORGET)
+            self._wake(which, entry, row.until - now if row.until else self.seconds * _FORGET)
 
     def attempt(self, account: str, address: str) -> None:
         """Ask leave to check a password; tell how it ended by one of the other methods.
@@ -136,7 +136,7 @@ class Lockout:
             LockedOut: for so many more seconds.
             TooBusy: as many checks as there are tries left are under way.
         """
-        if not self._tries:
+        if not self.tries:
             return
         now = self._clock.seconds()
         both = _counts(account, address)
@@ -156,7 +156,8 @@ class Lockout:
         Raises:
             LockedOut: that was the last one.
         """
-        if not self._tries:
+        if not self.tries:
+            self.gave_up(account, address)
             return None
         now = self._clock.seconds()
         rows: list[Tries] = []
@@ -167,21 +168,19 @@ class Lockout:
             entry.checking = max(0, entry.checking - 1)
             entry.wrong += 1
             if entry.wrong >= most and entry.until <= now:
-                entry.until = now + self._seconds
+                entry.until = now + self.seconds
                 locked = True
-            wait = entry.until - now if entry.until > now else self._seconds * _FORGET
+            wait = entry.until - now if entry.until > now else self.seconds * _FORGET
             self._wake(which, entry, wait)
             rows.append(Tries(*which, entry.wrong, entry.until))
             left.append(max(0, most - entry.wrong))
         self._save(rows)
         if locked:
-            raise LockedOut(account, self._seconds, first=True)
+            raise LockedOut(account, self.seconds, first=True)
         return min(left)
 
     def succeeded(self, account: str, address: str) -> None:
         """Forget the wrong passwords from this address; those from elsewhere still count."""
-        if not self._tries:
-            return
         self.gave_up(account, address)
         here, _everywhere = _counts(account, address)
         if here in self._entries and self._entries[here].wrong:
@@ -204,7 +203,7 @@ class Lockout:
         self._entries.clear()
 
     def _most(self, address: str) -> int:
-        return self._tries if address else self._tries * _WHOLE
+        return self.tries if address else self.tries * _WHOLE
 
     def _entry(self, which: tuple[str, str]) -> _Entry:
         entry = self._entries.get(which)

@@ -131,7 +131,7 @@ class Mail:
     """Everybody's direct messages and places. ``most`` unread ones may wait; 0 is no limit."""
 
     _desk: Desk
-    _most: int
+    most: int
     _read: dict[tuple[Key, RoomName], ReadUpTo] = attrs.field(factory=dict)
     _timer: Timer | None = None
     _loading: dict[Hearer, Reader] = attrs.field(factory=dict)
@@ -143,7 +143,7 @@ class Mail:
             MailboxFull: too many lines wait there.
         """
         last, unread = await self._desk.store.mailbox(to.key)
-        if self._most and unread >= self._most:
+        if self.most and unread >= self.most:
             raise MailboxFull(to.name)
         now = self._desk.clock.seconds()
         said = self._append(to.key, who.name, text, last, who.link)
@@ -161,7 +161,7 @@ class Mail:
         """
         for key in keys:
             last, unread = await self._desk.store.mailbox(key)
-            if not self._most or unread < self._most:
+            if not self.most or unread < self.most:
                 self._append(key, SERVER, Text(text), last, None)
 
     def begin(self, reader: Reader, groups: Iterable[RoomName]) -> None:
@@ -212,6 +212,13 @@ class Mail:
             self._read[read.key, read.room] = read
         if self._read and self._timer is None:
             self._timer = self._desk.clock.callLater(_SAVE_SECONDS, self._save)
+
+    def forget(self, key: Key) -> None:
+        """Note nothing any more of somebody whose account is gone.
+
+        Or the next owner of the name would have read as many messages as he had.
+        """
+        self._read = {which: read for which, read in self._read.items() if which[0] != key}
 
     async def settle(self) -> None:
         """Store at once how far everybody has read."""

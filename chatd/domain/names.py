@@ -41,6 +41,9 @@ INBOX: Final = "~"
 EVERYONE: Final = RoomName("*")
 """The room that everybody online hears."""
 
+WATCHERS: Final = RoomName("!")
+"""The room that operators hear who watch."""
+
 SERVER: Final = Name("Server")
 """Whose lines in an inbox are the server's own; nobody can have this name."""
 

@@ -123,7 +123,14 @@ class BlockSet:
     on: bool
 
 
-Record = Said | StandingSet | GroupMade | AdminSet | GroupEnded | BlockSet
+@attrs.frozen
+class AccountRemoved:
+    """To be stored: an account is gone, with all that was its own."""
+
+    key: Key
+
+
+Record = Said | StandingSet | GroupMade | AdminSet | GroupEnded | BlockSet | AccountRemoved
 """What a journal stores before it delivers."""
 
 
@@ -145,6 +152,47 @@ class Blocks:
 
     blocked: frozenset[Key]
     blocked_by: frozenset[Key]
+
+
+@attrs.frozen
+class Ban:
+    """Who is kept out: ``target`` is a name's key, or a network as ``ipaddress`` writes it.
+
+    ``until`` is in seconds since the epoch; 0 is for ever.
+    """
+
+    target: str
+    until: float
+    reason: str
+    by: str
+    at: float
+
+
+@attrs.frozen
+class Mute:
+    """Who may not talk in a channel, and until when."""
+
+    room: ChannelName
+    key: Key
+    until: float
+
+
+@attrs.frozen
+class Act:
+    """What an operator did, or somebody tried to do, for the audit log.
+
+    ``door`` is the kind of the door it came through, ``result`` "done" or a refusal's code.
+    """
+
+    at: float
+    who: str
+    door: str
+    address: str
+    act: str
+    target: str
+    arguments: str
+    reason: str
+    result: str
 
 
 @attrs.frozen
@@ -252,8 +300,36 @@ class Holder(Protocol):
         """The name it holds."""
 
     @property
+    def key(self) -> Key | None:
+        """The key of its name, if it has one."""
+
+    @property
+    def role(self) -> Role:
+        """What the person may do."""
+
+    @property
+    def account(self) -> Account | None:
+        """The person's account; None for a guest."""
+
+    @property
+    def address(self) -> str:
+        """Where the client is; empty for a unix socket's."""
+
+    @property
     def blocks(self) -> Blocks:
         """Whom it blocks, and by whom it is blocked."""
+
+    def appoint(self, role: Role) -> None:
+        """Take note of another role."""
+
+    def muted(self, until: float) -> None:
+        """Take note: it may not talk in its channel until then; 0: it may."""
+
+    def channel_closed(self, name: ChannelName) -> None:
+        """Take note: a channel is no more; who is in it, or comes for it, is in the lobby."""
+
+    def count_silence(self, name: ChannelName) -> None:
+        """Take note: silence in a channel is counted from now on, to another bound."""
 
     def block(self, blocks: Blocks) -> None:
         """Take note of other blocks."""
@@ -372,11 +448,52 @@ class Store(Protocol):
             BadMail: another account has it.
         """
 
+    def set_role(self, account: Account, role: Role) -> Awaitable[None]:
+        """Store another role."""
+
+    def accounts_like(self, containing: str, most: int) -> Awaitable[tuple[Sequence[Account], int]]:
+        """Accounts by name, whose key has this in it: the first ones, and how many there are."""
+
+    def save_ban(self, ban: Ban) -> Awaitable[None]:
+        """Store a ban over the one of the same target."""
+
+    def save_mute(self, mute: Mute) -> Awaitable[None]:
+        """Store a mute over the one of the same person in the same channel."""
+
+    def forget_sanctions(
+        self, targets: Sequence[str], mutes: Sequence[tuple[ChannelName, Key]]
+    ) -> Awaitable[None]:
+        """Forget the bans of these targets, and these mutes."""
+
     def save_tries(self, tries: Iterable[Tries]) -> Awaitable[None]:
         """Store counts over those of the same account and address; a count of 0 is removed."""
 
     def settled(self) -> Awaitable[None]:
         """Fire once everything that was to be written before is."""
+
+
+class Audit(Protocol):
+    """The append-only log of what operators do."""
+
+    def note(self, act: Act) -> None:
+        """Write an act down; never raises."""
+
+
+class Server(Protocol):
+    """What operators may ask of the server as a whole."""
+
+    async def rehash(self) -> tuple[str, ...]:
+        """Read the configuration again, apply what can change, and say what was done.
+
+        Raises:
+            BadConfiguration: it has mistakes; nothing was changed.
+        """
+
+    async def stats(self) -> Mapping[str, int | float]:
+        """What the server counts, by name; times are in seconds."""
+
+    def stop(self) -> None:
+        """Store everything, say goodbye to everyone and end."""
 
 
 class Members(Protocol):
@@ -403,6 +520,13 @@ class Passwords(Protocol):
 
         Raises:
             WrongPassword, LockedOut, TooBusy
+        """
+
+    def invent(self) -> Awaitable[tuple[str, str]]:
+        """A new password that nobody can guess, and its hash.
+
+        Raises:
+            TooBusy: too many are waiting.
         """
 
     def hash(self, password: str) -> Awaitable[str]:

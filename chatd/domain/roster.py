@@ -56,6 +56,17 @@ class MemoryRoster:
         """Make a channel known."""
         self._channels[channel] = _Places(capacity)
 
+    async def resize(self, channel: ChannelName, capacity: int) -> Moves:
+        """Let a channel have more or fewer places; where it is too full then, nobody has to go."""
+        places = self._channels[channel]
+        places.capacity = capacity
+        return self._fill(places)
+
+    async def close(self, channel: ChannelName) -> int:
+        """Forget a channel and who was in it or waited; return how many that were."""
+        places = self._channels.pop(channel)
+        return len(places.inside) + len(places.queue)
+
     async def claim(self, name: Name, holder: Holder, at: float) -> bool:
         """Take a name for a session; False if another session has it."""
         key = key_of(name)

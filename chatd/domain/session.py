@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import attrs
 
-from chatd.domain.errors import ChatError, Incident, TooFast
+from chatd.domain.errors import ChatError, Incident, ShuttingDown, TooFast
 from chatd.domain.events import (
     ASK_NAME,
     Asked,
@@ -31,6 +31,7 @@ from chatd.domain.events import (
     Refused,
     RoomEvent,
     Said,
+    Seen,
     Told,
     Tuned,
     Welcomed,
@@ -40,7 +41,7 @@ from chatd.domain.events import (
 from chatd.domain.hub import Hub
 from chatd.domain.limits import TokenBucket
 from chatd.domain.mail import Reader
-from chatd.domain.names import EVERYONE, GroupName, Name, RoomName, key_of
+from chatd.domain.names import EVERYONE, ChannelName, GroupName, Key, Name, RoomName, key_of
 from chatd.domain.ports import Account, Blocks, Codec, Line, Link, Mark, Role, Timer
 from chatd.domain.rooms import Channel, Group
 from chatd.domain.text import plural
@@ -109,14 +110,15 @@ _WAYS: Final = {
 class Session:
     """One connection, from its greeting to its end.
 
-    ``address`` is the client's, for limits and locks; ``home`` the channel whose door it came
-    through, None for the lobby's. ``account`` stays None for a guest.
+    ``address`` is the client's, for limits and locks; ``door`` the kind of door it came through,
+    and ``home`` that door's channel, None for the lobby. ``account`` stays None for a guest.
     """
 
     hub: Hub
     link: Link
     _codec: Codec
     address: str
+    door: str
     home: Channel | None
     _bucket: TokenBucket
     state: State = State.NEGOTIATING
@@ -131,6 +133,8 @@ class Session:
     _name: Name | None = None
     _since: float = 0.0  # when the state began
     _active: float = 0.0  # when the last line came
+    _mute: float = 0.0  # until when it may not talk in its channel; 0: it may
+    _silent: float = 0.0  # for how long it had been silent when that began
     _turn: float = 0.0  # when the next line may be taken, after too many; 0: at once
     _timer: Timer | None = None
     _timer_at: float = 0.0
@@ -143,12 +147,12 @@ class Session:
 
     @classmethod
     def begin(
-        cls, hub: Hub, link: Link, codec: Codec, address: str, home: Channel | None
+        cls, hub: Hub, link: Link, codec: Codec, address: str, door: str, home: Channel | None
     ) -> "Session":
         """A session for a connection that has just been accepted."""
         rules = hub.rules
         bucket = TokenBucket.full(rules.lines_per_second, rules.burst, hub.clock.seconds())
-        session = cls(hub, link, codec, address, home, bucket)
+        session = cls(hub, link, codec, address, door, home, bucket)
         hub.arrived(session)
         return session
 
@@ -159,9 +163,19 @@ class Session:
         return self._name
 
     @property
+    def key(self) -> Key | None:
+        """The key of its name, if it has one."""
+        return None if self._name is None else key_of(self._name)
+
+    @property
     def identified(self) -> bool:
         """Whether somebody has logged in here."""
         return self._name is not None
+
+    @property
+    def _shown(self) -> str:
+        """Who it is, for operators: the name, or the address of somebody who has none yet."""
+        return self._name or self.address or "somebody here"
 
     @property
     def role(self) -> Role:
@@ -185,13 +199,18 @@ class Session:
         """Follow the table: the old state's timer ends, the new one's begins."""
         self.state = _WAYS[self.state][what]
         self._since = self._active = self.hub.clock.seconds()
-        self._stop_timer()
-        self._start_timer()
+        self._mute = 0.0
+        self.look_again()
 
     # From the door.
 
     async def greet(self) -> None:
         """Say where the client is, and ask for a name."""
+        try:
+            self.hub.shutdown.check_open()
+        except ShuttingDown as error:
+            await self.end(str(error))
+            return
         self.tell(await self.hub.greet(self.home))
         if self.state is State.NEGOTIATING:
             self.step(Step.GREET)
@@ -201,7 +220,9 @@ class Session:
         """Take the client's next line, or what stands in its place."""
         if self.state is State.CLOSING:
             return
-        self._active = now = self.hub.clock.seconds()
+        now = self.hub.clock.seconds()
+        if not self._mute:
+            self._active = now
         if self._reader is not None and line is not Mark.END:
             self.hub.mail.acknowledge(self._reader, self._live())
         if self._waiting or self._busy or self._held:
@@ -227,6 +248,8 @@ class Session:
         if self.state is not State.CLOSING:
             now = self.hub.clock.seconds()
             parting = self._parting()
+            self.hub.counts.drops += 1
+            self.hub.note(Seen.DROP, self._shown, reason)
             if parting:
                 parting = (Dropped(parting[0].room, self.name, reason, now), *parting)
             await self._depart(*parting)
@@ -256,6 +279,10 @@ class Session:
 
     def refuse(self, error: ChatError) -> None:
         """Tell the client what was wrong."""
+        self.hub.counts.refusals += 1
+        if not error.audited:
+            code = f"{error.code} at {self.door}"
+            self.hub.note(Seen.REFUSAL, self._shown, code, logged=self._name is None)
         self.tell(Refused(error.code, str(error), self.hub.clock.seconds()))
 
     def ask(self, asked: Asked) -> None:
@@ -263,19 +290,25 @@ class Session:
         self._codec.asked = asked
         self.tell(asked)
 
-    async def identify(self, name: Name, account: Account | None) -> None:
-        """Take the name, and go where the door leads.
+    async def identify(self, name: Name, account: Account | None, changes: int = 0) -> None:
+        """Take the name, and go where the door leads; see :meth:`Hub.check_current`.
 
         Raises:
             AlreadyLoggedIn: another session has the name.
+            NoSuchUser, NotNow: the account has just been removed, or changed.
+            Banned, ShuttingDown
         """
         blocks = await self.hub.store.blocks(key_of(name))
         if self.state is not State.LOGIN:
             return  # gone while the password was being checked
+        if account is not None:
+            self.hub.check_current(account, changes)
         await self.hub.claim(name, self)
         self._name = name
         self.block(self.hub.with_changes(key_of(name), blocks))
         self.step(Step.IDENTIFY)
+        self.hub.counts.logins += 1
+        self.hub.note(Seen.LOGIN, name, f"from {self.address or 'here'} by {self.door}")
         self.hub.journal.append(Tuned(EVERYONE), self.link)
         if self.home is None:
             self.tell(Welcomed(name, None, self.hub.rules.server, self.hub.clock.seconds()))
@@ -302,6 +335,48 @@ class Session:
     def admitted(self) -> None:
         """Take note: there is a place in the channel now."""
         self.step(Step.ADMIT)
+        assert self.place is not None
+        self.muted(self.hub.sanctions.muted_until(self.place.name, key_of(self.name)))
+
+    def muted(self, until: float) -> None:
+        """Take note: it may not talk in its channel until then; 0: it may.
+
+        Meanwhile its silence is not counted, and what it types doesn't end it either.
+        """
+        now = self.hub.clock.seconds()
+        if not self._mute:
+            self._silent = now - self._active
+        elif not until:
+            self._active = now - self._silent
+        self._mute = until
+        self.look_again()
+
+    def appoint(self, role: Role) -> None:
+        """Take note of another role."""
+        if self.account is not None:
+            self.account = attrs.evolve(self.account, role=role)
+
+    def look_again(self) -> None:
+        """Take note: what the session waits for may come earlier or later than it was to."""
+        self._stop_timer()
+        self._start_timer()
+
+    def channel_closed(self, name: ChannelName) -> None:
+        """Take note: a channel is no more; who is in it, or comes for it, is in the lobby."""
+        if self.home is not None and self.home.name == name:
+            self.home = None
+        if self.place is not None and self.place.name == name:
+            if self.state is State.IN_ROOM:
+                self.hub.note(Seen.LEAVE, self.name, name, logged=False)
+            self.place = None
+            self.step(Step.LEAVE)
+            self.answer(f"The channel {name} is closed.")
+
+    def count_silence(self, name: ChannelName) -> None:
+        """Take note: silence in a channel is counted from now on, to another bound."""
+        if self.place is not None and self.place.name == name:
+            self._active, self._silent = self.hub.clock.seconds(), 0.0
+            self.look_again()
 
     def talk_in(self, group: Group | None) -> None:
         """Let plain lines go to a group, or to the channel again."""
@@ -369,6 +444,7 @@ class Session:
             # Whatever becomes of the others, the name is free again.
             if self._name is not None:
                 await self.hub.roster.release(self)
+                self.hub.note(Seen.LOGOUT, self._name)
                 self.hub.journal.append(Detached(), self.link)
                 if self._reader is not None:
                     self.hub.mail.end(self._reader)
@@ -416,6 +492,9 @@ class Session:
         if not isinstance(error, ChatError):
             error = Incident(self.hub.incident())
         self.refuse(error)
+        if self.state is State.LOGIN and self._codec.asked is None and self._waiting:
+            # A password that was typed ahead must not be taken for a name, and shown to everybody.
+            self._waiting = deque(line for line in self._waiting if line is Mark.END)
         if self._codec.asked is not None:
             self.tell(self._codec.asked)
 
@@ -450,7 +529,8 @@ class Session:
                 self._hold()
             elif self._bucket.take(now):
                 self._turn = 0.0
-                self._active = now  # nobody is silent whose line is only now said
+                if not self._mute:
+                    self._active = now  # nobody is silent whose line is only now said
                 self._run(self._waiting.popleft())
             else:
                 self._throttle(now)
@@ -489,7 +569,8 @@ class Session:
         if self.state is State.LOGIN and rules.login_seconds:
             return min(due or math.inf, self._since + rules.login_seconds)
         if self.state is State.IN_ROOM and self.place is not None and self.place.afk_seconds:
-            return min(due or math.inf, self._active + self.place.afk_seconds)
+            silent = self._mute or self._active + self.place.afk_seconds
+            return min(due or math.inf, silent)
         if self.state is State.CLOSING:
             return self._since + LINGER
         return due
@@ -514,6 +595,8 @@ class Session:
         if self._turn and now >= self._turn:
             self._turn = 0.0
             self._proceed()
+        if self._mute and now >= self._mute:
+            self.muted(0.0)
         due = self._due()
         if due is None or now < due:
             self._start_timer()

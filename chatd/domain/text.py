@@ -5,7 +5,9 @@ stands beside it (bidi controls) or pile up marks over the lines above it. Sourc
 UAX #9 (bidi controls), UTS #36 (security considerations), UAX #44 (general categories).
 """
 
+import math
 import unicodedata
+from itertools import pairwise
 from typing import Final, NewType
 
 Text = NewType("Text", str)
@@ -16,6 +18,7 @@ REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _TAB: Final = "    "
 _JOINERS: Final = frozenset("\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
 _HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _MOST_MARKS: Final = 4  # combining marks on one base character; Vietnamese needs 2, Hebrew 4
 
 
@@ -58,3 +61,15 @@ def erase(text: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """``1 line``, ``2 lines``: a count with its noun."""
     return f"{count} {one}" if count == 1 else f"{count} {many or one + 's'}"
+
+
+def spell(seconds: float) -> str:
+    """``90`` as ``1 minute 30 seconds``: a time in two units, rounded up to the smaller one."""
+    whole = math.ceil(seconds)
+    for (size, unit), (part, smaller) in pairwise(_UNITS):
+        if whole > size:
+            parts = -(-whole // part)
+            units, rest = divmod(parts, size // part)
+            shown = plural(units, unit)
+            return f"{shown} {plural(rest, smaller)}" if rest else shown
+    return plural(whole, "second")

@@ -156,3 +156,22 @@ def _engine(path: Path, connections: int, *, writes: bool) -> sa.Engine:
     sa.event.listen(engine, "connect", connected)
     sa.event.listen(engine, "begin", begun)
     return engine
+
+
+def state_directory(configured: str) -> Path:
+    """The directory of everything that lasts, made if it is missing.
+
+    Raises:
+        StoreError: it can't be made.
+    """
+    # systemd sets the variable for a unit with StateDirectory=; the first of several is ours.
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    path = Path(configured or given or "~/.local/state/chatd")
+    try:
+        path = path.expanduser()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except RuntimeError:  # a user without a home, as in many containers
+        raise StoreError(f"{path}: there is no home directory; set state") from None
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+    return path

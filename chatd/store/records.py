@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from chatd.domain.events import Said
 from chatd.domain.names import GROUP, Key, RoomName
 from chatd.domain.ports import (
+    AccountRemoved,
     AdminSet,
     BlockSet,
     GroupEnded,
@@ -21,12 +22,13 @@ from chatd.domain.ports import (
     Standing,
     StandingSet,
 )
-from chatd.store.rooms import BAD, NoRoom, Rooms, insert_lines, last_number, open_room
-from chatd.store.tables import block, line, room, standing
+from chatd.store.removal import remove_account
+from chatd.store.rooms import BAD, NoRoom, Rooms, close_room, insert_lines, last_number, open_room
+from chatd.store.tables import block, room, standing
 
 _log = Logger()
 
-Change = StandingSet | GroupMade | AdminSet | GroupEnded | BlockSet
+Change = StandingSet | GroupMade | AdminSet | GroupEnded | BlockSet | AccountRemoved
 
 
 def store(connection: sa.Connection, rooms: Rooms, records: Sequence[Record]) -> list[Record]:
@@ -67,12 +69,9 @@ def _change(connection: sa.Connection, rooms: Rooms, change: Change) -> None:
             number = _number(connection, rooms, name)
             connection.execute(room.update().where(room.c.id == number).values(admin=admin))
         case GroupEnded(name):
-            number = _number(connection, rooms, name)
-            # SQLite may give the next room the same number.
-            rooms.forget()
-            connection.execute(line.delete().where(line.c.room == number))
-            connection.execute(standing.delete().where(standing.c.room == number))
-            connection.execute(room.delete().where(room.c.id == number))
+            close_room(connection, rooms, _number(connection, rooms, name))
+        case AccountRemoved(key):
+            remove_account(connection, rooms, key)
         case BlockSet(blocker, blocked, on):
             t = block.c
             connection.execute(block.delete().where(t.blocker == blocker, t.blocked == blocked))

@@ -95,6 +95,14 @@ def open_room(connection: sa.Connection, name: RoomName, **more: str) -> int:
     return number_of(added)
 
 
+def close_room(connection: sa.Connection, rooms: Rooms, number: int) -> None:
+    """Forget a room, its lines, and what everybody was to it."""
+    rooms.forget()  # SQLite may give the next room the same number
+    connection.execute(line.delete().where(line.c.room == number))
+    connection.execute(standing.delete().where(standing.c.room == number))
+    connection.execute(room.delete().where(room.c.id == number))
+
+
 def number_of(inserted: sa.CursorResult[Any]) -> int:
     """The number that the database gave a new row."""
     key = inserted.inserted_primary_key

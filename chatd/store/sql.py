@@ -19,10 +19,21 @@ from twisted.python.threadpool import ThreadPool
 from chatd.domain.errors import BadMail, ChatError, NameTaken, NotStored
 from chatd.domain.events import Said
 from chatd.domain.names import ChannelName, Key, Name, RoomName, inbox_room
-from chatd.domain.ports import Account, Blocks, ReadUpTo, Record, Role, StoredGroup, Tries
-from chatd.store import reading, tables
+from chatd.domain.ports import (
+    Account,
+    Ban,
+    Blocks,
+    Mute,
+    ReadUpTo,
+    Record,
+    Role,
+    StoredGroup,
+    Tries,
+)
+from chatd.store import reading, sanctions, tables
 from chatd.store.files import Database, StoreError
 from chatd.store.records import store
+from chatd.store.removal import remove_inbox
 from chatd.store.rooms import Rooms, last_number, number_of, open_room, prune, save_read
 from chatd.store.writer import Writer
 
@@ -67,17 +78,15 @@ class SqlStore:
         Raises:
             StoreError: the database can't be written to.
         """
-        last: dict[RoomName, int] = {}
         try:
             with self._database.writer.begin() as connection:
-                for name in names:
-                    number = Rooms().find(connection, name)
-                    if number is None:
-                        number = open_room(connection, name)
-                    last[name] = last_number(connection, number)
+                return _open_rooms(connection, names)
         except sa.exc.DBAPIError as error:
             raise StoreError(f"{self._database.writer.url.database}: {error.orig}") from None
-        return last
+
+    def open_more_rooms(self, names: Sequence[ChannelName]) -> Deferred[dict[RoomName, int]]:
+        """The same while running; fires after what was to be stored before, or with NotStored."""
+        return self._write(lambda connection: _open_rooms(connection, names))
 
     def append(self, records: Sequence[Record]) -> Deferred[Sequence[Record]]:
         """Store records in their order and in one transaction; fires with those that can't be.
@@ -175,6 +184,8 @@ class SqlStore:
 
         def job(connection: sa.Connection) -> Account:
             done = connection.execute(tables.account.insert(), row)
+            # What was sent to an earlier owner of the name in the moment of his removal.
+            remove_inbox(connection, self._rooms, account.key)
             return attrs.evolve(account, id=number_of(done))
 
         return self._write(job, taken)
@@ -183,6 +194,23 @@ class SqlStore:
         """Note a login; a store that can't is logged, and nobody is kept out."""
         done = self._set(account, last_login=at)
         return done.addErrback(lambda failure: _log.failure("a login was not noted", failure))
+
+    def set_role(self, account: Account, role: Role) -> Deferred[None]:
+        """Store another role."""
+        return self._set(account, role=role)
+
+    def accounts_like(self, containing: str, most: int) -> Deferred[tuple[Sequence[Account], int]]:
+        """Accounts by name, whose key has this in it: the first ones, and how many there are."""
+        t = tables.account
+        found = t.c.key.contains(containing, autoescape=True)
+        query = sa.select(t).where(found).order_by(t.c.key).limit(most)
+        count = sa.select(sa.func.count()).select_from(t).where(found)
+
+        def read(connection: sa.Connection) -> tuple[Sequence[Account], int]:
+            rows = connection.execute(query).mappings()
+            return [_account(row) for row in rows], connection.execute(count).scalar() or 0
+
+        return self._read(read)
 
     def set_password(self, account: Account, password: str) -> Deferred[None]:
         """Store another password hash; fails with NotStored where somebody else has just done so.
@@ -202,6 +230,27 @@ class SqlStore:
     def set_mail(self, account: Account, mail: str | None) -> Deferred[None]:
         """Store another mail address; fails with BadMail where another account has it."""
         return self._set(account, BadMail("That address belongs to another account."), mail=mail)
+
+    # Bans and mutes.
+
+    def sanctions(self) -> tuple[Sequence[Ban], Sequence[Mute]]:
+        """All bans and mutes; blocks, for use at the start."""
+        with self._database.readers.connect() as connection:
+            return sanctions.bans(connection), sanctions.mutes(connection)
+
+    def save_ban(self, ban: Ban) -> Deferred[None]:
+        """Store a ban over the one of the same target."""
+        return self._write(lambda connection: sanctions.save_ban(connection, ban))
+
+    def save_mute(self, mute: Mute) -> Deferred[None]:
+        """Store a mute over the one of the same person in the same channel."""
+        return self._write(lambda connection: sanctions.save_mute(connection, mute))
+
+    def forget_sanctions(
+        self, targets: Sequence[str], mutes: Sequence[tuple[ChannelName, Key]]
+    ) -> Deferred[None]:
+        """Forget the bans of these targets, and these mutes."""
+        return self._write(lambda connection: sanctions.forget(connection, targets, mutes))
 
     # Locks.
 
@@ -253,7 +302,7 @@ class SqlStore:
 
         def read(connection: sa.Connection) -> Account | None:
             row = connection.execute(query).mappings().one_or_none()
-            return None if row is None else Account(**{**row, "role": Role(row["role"])})
+            return None if row is None else _account(row)
 
         return self._read(read)
 
@@ -266,6 +315,19 @@ class SqlStore:
             connection.execute(change)
 
         return self._write(job, taken)
+
+
+def _open_rooms(connection: sa.Connection, names: Sequence[ChannelName]) -> dict[RoomName, int]:
+    last: dict[RoomName, int] = {}
+    for name in names:
+        # Not by the writer's own knowledge of rooms, which is for its thread alone.
+        number = Rooms().find(connection, name)
+        last[name] = last_number(connection, number or open_room(connection, name))
+    return last
+
+
+def _account(row: sa.RowMapping) -> Account:
+    return Account(**{**row, "role": Role(row["role"])})
 
 
 def _save_tries(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:

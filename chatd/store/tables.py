@@ -9,7 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The migration that makes this schema; a test compares it with the scripts."""
 
 metadata: Final = sa.MetaData()
@@ -70,6 +70,28 @@ block: Final = sa.Table(
     sa.Column("blocked", sa.String, primary_key=True, index=True),
     sqlite_with_rowid=False,
 )
+
+ban: Final = sa.Table(
+    "ban",
+    metadata,
+    sa.Column("target", sa.String, primary_key=True),
+    sa.Column("until", sa.Float, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""``target`` is a name's key or a network; ``until`` 0 is for ever."""
+
+mute: Final = sa.Table(
+    "mute",
+    metadata,
+    sa.Column("channel", sa.String, primary_key=True),
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("until", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""``channel`` is its name as configured, ``account`` the key of an account or a guest."""
 
 tries: Final = sa.Table(
     "tries",

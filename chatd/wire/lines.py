@@ -30,6 +30,7 @@ from chatd.domain.events import (
     MailWanted,
     Messaged,
     MessageSent,
+    Muted,
     Prompt,
     Queued,
     Recalled,
@@ -37,6 +38,8 @@ from chatd.domain.events import (
     Said,
     Told,
     Tuned,
+    Untuned,
+    Watched,
     Welcomed,
     WentAfk,
     Whispered,
@@ -44,6 +47,7 @@ from chatd.domain.events import (
 )
 from chatd.domain.names import GROUP, INBOX, SERVER, RoomName
 from chatd.domain.ports import Line, Mark, Request
+from chatd.domain.text import plural
 from chatd.wire.telnet import TelnetFilter
 
 END: Final = "\r\n"
@@ -101,6 +105,10 @@ class LineFormat:
                 return [self._said(said, self._dated(said.at, at)) for said in lines]
             case WentAfk(_, name, at):
                 return self._server(at, f"{name} went AFK.")
+            case Muted(_, name, seconds, at):
+                return self._server(at, f"{name} has been muted for {plural(seconds, 'second')}.")
+            case Watched(_, what, who, text, at):
+                return self._server(at, f"{what.value}: {who}{', ' if text else ''}{text}")
             case Dropped(_, name, reason, at):
                 return self._server(at, f"{name} was dropped: {reason}.")
             case Welcomed(name, None, server, at):
@@ -115,7 +123,7 @@ class LineFormat:
             case Told(lines, at):
                 return self._server(at, *lines)
             case Refused(_, text, at) | Farewell(text, at):
-                return self._server(at, text)
+                return self._server(at, *text.split("\n"))
             case ChannelsListed(rows):
                 return [
                     f"[Channel] {row.name} {row.here}/{row.capacity}/{row.waiting}." for row in rows
@@ -133,7 +141,7 @@ class LineFormat:
                 ]
             case Asked():
                 return []  # a dialogue's: see Dialogue.encode
-            case Tuned() | Detached() | MailWanted() | Ended():
+            case Tuned() | Untuned() | Detached() | MailWanted() | Ended():
                 return []  # for the hub alone
             case _:
                 assert_never(event)

@@ -7,3 +7,4 @@ from chatd.doors import Door
 chatd = ServiceMaker("chatd", "chatd.service", "A chat server for telnet and nc.", "chatd")
 
 line = Door("line", "chatd.doors.line")
+manhole = Door("manhole", "chatd.doors.manhole", "ssh")

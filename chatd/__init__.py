@@ -2,11 +2,13 @@
 
 The layers, each importing only those below it (import-linter checks this)::
 
-    service                        wires everything; the only module that touches the reactor
+    service                        reads the options; the only module that touches the reactor
+    server, process                wires everything; what there is one of in a process
+    rehash, pruning, stats         another configuration, less of the past, what is counted
     doors | auth | members         ways in, passwords, the file of a closed server's people
     journal | store                the order of events, what lasts
     wire | commands                bytes to requests and events to bytes; what people can type
-    configfile, config             one TOML file, checked whole
+    configfile, changes, config    one TOML file, checked whole; how two of them differ
     domain                         names, events, rooms, sessions, the hub
 
 A request's way: a *door* reads bytes, its *codec* makes them *requests*, the *session* lets them

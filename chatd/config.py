@@ -17,12 +17,17 @@ from chatd.domain.names import read_channel_name, read_name
 Check = Callable[[Any], str | None]
 """Says what is wrong with a value, or None."""
 
-ON_PORTS: Final = frozenset({"tcp", "tcp6", "ssl", "tls"})  # endpoints that have an interface
+TLS: Final = frozenset({"ssl", "tls"})  # endpoints that have a certificate
+ON_PORTS: Final = TLS | {"tcp", "tcp6"}  # endpoints that have an interface
 
 
-def setting(default: Any, help_text: str, check: Check | None = None) -> Any:
-    """A field of a settings class: its default, its line of help, its check."""
-    return attrs.field(default=default, metadata={"help": help_text, "check": check})
+def setting(default: Any, help_text: str, check: Check | None = None, example: Any = "") -> Any:
+    """A field of a settings class: its default, its line of help, its check.
+
+    ``example`` is what the sample configuration shows of one that has no default.
+    """
+    metadata = {"help": help_text, "check": check, "example": example}
+    return attrs.field(default=default, metadata=metadata)
 
 
 def at_least(least: float) -> Check:
@@ -148,6 +153,20 @@ class Store:
 
 
 @attrs.frozen
+class Log:
+    """Where it is written what happens."""
+
+    format: str = setting(
+        "text",
+        "text: lines for people; json: an object a line, for programs",
+        one_of("text", "json"),
+    )
+    file: str = setting(
+        "", "a file, relative to the state directory; if empty standard output", _printable
+    )
+
+
+@attrs.frozen
 class Channel:
     """A room with its own port."""
 
@@ -223,6 +242,7 @@ class Config:
     )
     accounts: Accounts = attrs.field(factory=Accounts)
     store: Store = attrs.field(factory=Store)
+    log: Log = attrs.field(factory=Log)
     channels: tuple[Channel, ...] = (
         Channel("general", ("tcp:5001",)),
         Channel("random", ("tcp:5002",)),
@@ -231,11 +251,14 @@ class Config:
     doors: tuple[Door, ...] = (Door("line", ("tcp:5000",)),)
     limits: Limits = attrs.field(factory=Limits)
 
-    def endpoint(self, listen: str) -> str:
-        """An endpoint string with the interface it listens on, where it names none."""
+    def endpoint(self, listen: str, settings: Any = None) -> str:
+        """An endpoint string with the interface it listens on, where it names none.
+
+        ``settings`` are those of its door; their class may have another ``HOST`` than ours.
+        """
         if kind_of(listen) not in ON_PORTS or ":interface=" in listen:
             return listen
-        host = self.host.replace(":", "\\:")
+        host = str(getattr(settings, "HOST", self.host)).replace(":", "\\:")
         return f"{listen}:interface={host}"
 
 

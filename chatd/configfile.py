@@ -20,6 +20,7 @@ from chatd.config import (
     Config,
     Door,
     Limits,
+    Log,
     Store,
     as_toml,
     kind_of,
@@ -89,8 +90,12 @@ def load(
     return config
 
 
-def sample() -> str:
-    """The commented sample file: every setting with its default."""
+def sample(more: Mapping[str, type | str]) -> str:
+    """The commented sample file: every setting with its default.
+
+    ``more`` has the kinds of doors that aren't in the defaults, which are shown as comments: each
+    with its settings class, or the reason why it can't be used here.
+    """
     default = Config()
     out = [
         "# chatd: a sample configuration. Every setting stands here with its default; a file need",
@@ -99,7 +104,7 @@ def sample() -> str:
         "",
         *_sample_fields(default),
     ]
-    for title in ("accounts", "store"):
+    for title in ("accounts", "store", "log"):
         out += _sample_table(f"[{title}]", getattr(default, title))
     first, *others = default.channels
     out += _sample_table("[[channel]]", first)
@@ -107,6 +112,8 @@ def sample() -> str:
         out += ["", "[[channel]]", *_sample_fields(channel, briefly=True)]
     for door in default.doors:
         out += _sample_table("[[door]]", door)
+    for kind, settings in sorted(more.items()):
+        out += _sample_door(kind, settings)
     out += _sample_table("[limits]", default.limits)
     return "\n".join(out) + "\n"
 
@@ -119,7 +126,7 @@ class _Reader:
     problems: list[Problem]
 
     def config(self, document: dict[str, Any], kinds: Kinds, check_endpoint: Check) -> Config:
-        tables = {"accounts": Accounts, "store": Store, "limits": Limits}
+        tables = {"accounts": Accounts, "store": Store, "log": Log, "limits": Limits}
         arrays = ("channel", "door")
         rest = {k: v for k, v in document.items() if k not in tables and k not in arrays}
         given = self._fields((), rest, attrs.fields(Config), also=(*tables, *arrays))
@@ -165,7 +172,11 @@ class _Reader:
         except ImportError as error:
             self._problem((*path, "kind"), f'"{kind}" can\'t be used here: {error}')
             return Door()
+        needed = [f.name for f in attrs.fields(settings) if f.default is attrs.NOTHING]
+        self._need(path, value, *needed)
         given = self._fields(path, value, (*attrs.fields(Door), *attrs.fields(settings)))
+        if not given.keys() >= set(needed):
+            return Door()
         own = {f.name: given.pop(f.name) for f in attrs.fields(settings) if f.name in given}
         return Door(**given, settings=settings(**own))
 
@@ -214,17 +225,21 @@ class _Reader:
                 seen.add(key)
 
     def _check_listeners(self, config: Config, check_endpoint: Check) -> None:
-        ways: list[tuple[Path, tuple[str, ...]]] = [
-            *((("channel", n, "listen"), way.listen) for n, way in enumerate(config.channels)),
-            *((("door", n, "listen"), way.listen) for n, way in enumerate(config.doors)),
+        ways: list[tuple[Path, Channel | Door]] = [
+            *((("channel", n, "listen"), way) for n, way in enumerate(config.channels)),
+            *((("door", n, "listen"), way) for n, way in enumerate(config.doors)),
         ]
         taken: list[tuple[str, tuple[int, str]]] = []
-        for path, text in ((path, text) for path, listen in ways for text in listen):
-            endpoint = config.endpoint(text)
+        for path, text, settings in (
+            (path, text, getattr(way, "settings", None))
+            for path, way in ways
+            for text in way.listen
+        ):
+            endpoint = config.endpoint(text, settings)
             wrong = check_endpoint(endpoint)
-            place = None if wrong else _place(endpoint)
+            place = None if wrong else place_of(endpoint)
             if place is not None:
-                other = next((text for text, there in taken if _collide(place, there)), None)
+                other = next((text for text, there in taken if collide(place, there)), None)
                 if other is not None:
                     wrong = f'"{other}" listens there already'
                 elif place[0] > _HIGHEST_PORT:
@@ -242,21 +257,26 @@ class _Reader:
         self.problems.append(Problem(line, ".".join(str(part) for part in path), text))
 
 
-def _place(endpoint: str) -> tuple[int, str] | None:
-    """What only one listener can have: a port of an interface, else (0) the endpoint as a whole.
+def place_of(endpoint: str) -> tuple[int, str] | None:
+    """What only one listener can have: a port of an interface, else (0) a path or the whole string.
 
     None where any number of them can listen: at port 0 the system chooses.
     """
-    if kind_of(endpoint) not in ON_PORTS:
-        return 0, endpoint
+    kind = kind_of(endpoint)
     parts = re.split(r"(?<!\\):", endpoint)
     named = dict(part.split("=", 1) for part in parts if "=" in part)
+    if kind == "unix":
+        path = parts[2 if parts[0].casefold() == "haproxy" else 1]
+        return 0, f"unix:{named.get('address', path)}"
+    if kind not in ON_PORTS:
+        return 0, endpoint
     port = named.get("port") or next((part for part in parts if part.isdecimal()), "")
     interface = named["interface"].replace("\\:", ":")
     return (int(port), interface) if port.isdecimal() and int(port) else None
 
 
-def _collide(one: tuple[int, str], other: tuple[int, str]) -> bool:
+def collide(one: tuple[int, str], other: tuple[int, str]) -> bool:
+    """Whether only one of two places can be listened on."""
     return one == other or (one[0] == other[0] > 0 and bool(_ANYWHERE & {one[1], other[1]}))
 
 
@@ -302,6 +322,19 @@ def _sample_table(title: str, values: Any) -> Iterator[str]:
     """A table of the sample file, under the first sentence of its class's docstring."""
     doc = str(type(values).__doc__)
     yield from ("", f"# {doc.partition('.')[0]}.", title, *_sample_fields(values))
+
+
+def _sample_door(kind: str, settings: type | str) -> Iterator[str]:
+    """A door as it could be, every line a comment."""
+    if isinstance(settings, str):
+        yield from ("", f"# A door of the kind {kind} can't be used here: {settings}.")
+        return
+    door = Door(kind, (f"tcp:{getattr(settings, 'PORT', 0)}",))
+    doc = str(settings.__doc__).partition(".")[0]
+    needed = [field for field in attrs.fields(settings) if field.default is attrs.NOTHING]
+    own = settings(**{field.name: field.metadata["example"] for field in needed})
+    lines = ("[[door]]", *_sample_fields(door, briefly=True), *_sample_fields(own))
+    yield from ("", f"# {doc}.", *(f"# {line}" for line in lines))
 
 
 def _sample_fields(values: Any, *, briefly: bool = False) -> Iterator[str]:

@@ -156,6 +156,7 @@ class MembersFile:
     _reserved: Container[Key] = RESERVED
     members: frozenset[Key] = attrs.field(default=frozenset(), init=False)
     _seen: _Stat = attrs.field(default=(), init=False)
+    _stopped: bool = attrs.field(default=False, init=False)
     _in_line: bool = attrs.field(default=False, init=False)
     _told: tuple[frozenset[Key], Groups] | None = attrs.field(default=None, init=False)
     _reported: frozenset[str] = attrs.field(default=frozenset(), init=False)
@@ -175,7 +176,8 @@ class MembersFile:
         self._regular.start(seconds, now=True)
 
     def stop(self) -> None:
-        """Look no more by itself. A look that is under way goes on."""
+        """Look no more by itself. A look that is under way goes on, and changes nobody's place."""
+        self._stopped = True
         if self._regular.running:
             self._regular.stop()
 
@@ -250,7 +252,7 @@ class MembersFile:
                     of_group[entry.key] = found[entry.key].name
         self.members = frozenset(found)
         now = self.members, {group: tuple(names.values()) for group, names in groups.items()}
-        if now != self._told:
+        if now != self._told and not self._stopped:
             try:
                 await self._changed(*now)
                 self._told = now

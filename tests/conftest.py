@@ -10,11 +10,20 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from chatd.auth import Bcrypt
+from tests.daemon import start, twistd
 from tests.fakes import Notes, World, spawn
 from tests.sockets import servers
+from tests.sshclient import logged, ssh, ssh_keys
 from tests.threads import COST, CountingPool, Threads, reactor
 
-__all__ = ["servers"]  # the fixtures that other modules have
+__all__ = [
+    "logged",
+    "servers",
+    "ssh",
+    "ssh_keys",
+    "start",
+    "twistd",
+]  # the fixtures that other modules have
 
 # How long an example takes depends on the machine, and says nothing of the program.
 settings.register_profile("chatd", deadline=None)

@@ -4,6 +4,7 @@ Every wait ends after five seconds, so that a server that says nothing fails the
 """
 
 import re
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatd.config import Accounts, Channel, Config, Door
-from chatd.service import ChatService
+from chatd.server import ChatService
 
 reactor: Any = _reactor
 
@@ -98,6 +99,22 @@ class Client(Protocol):
         wake.callback(None)
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+def port_of(service: ChatService, way: int = 0) -> int:
+    """The port of one of the ways in, in the order of the configuration, channels first."""
+    (entrance,) = service.openings.ways[way].entrances
+    address: Any = entrance.address
+    port: int = address.port
+    return port
+
+
 async def eventually(done: Callable[[], object]) -> None:
     """Wait until something is so; a TimeoutError if it never is."""
     until = reactor.seconds() + PATIENCE
@@ -114,6 +131,7 @@ class Servers:
     state: Path
     running: list[ChatService] = attrs.field(factory=list)
     clients: list[Client] = attrs.field(factory=list)
+    wanted: Config | Exception = attrs.field(factory=Config)  # what a rehash reads
 
     def configuration(self, *ways: Channel | Door, **changes: Any) -> Config:
         """A configuration with these ways in, quick passwords and the test's own directory."""
@@ -129,10 +147,18 @@ class Servers:
 
     def start(self, *ways: Channel | Door, **changes: Any) -> ChatService:
         """A server that runs."""
-        service = ChatService(self.configuration(*ways, **changes), reactor)
+        service = ChatService(self.configuration(*ways, **changes), reactor, self._read)
         self.running.append(service)
         service.startService()
         return service
+
+    async def rehash(
+        self, service: ChatService, *ways: Channel | Door, **changes: Any
+    ) -> tuple[str, ...]:
+        """Let a server read a configuration with these ways in, and say what is different."""
+        self.wanted = self.configuration(*ways, **changes)
+        done = Deferred.fromCoroutine(service.rehash())
+        return await done.addTimeout(PATIENCE, reactor)
 
     async def stop(self, service: ChatService) -> None:
         """Stop a server as a signal would."""
@@ -141,14 +167,19 @@ class Servers:
 
     async def connect(self, service: ChatService, way: int = 0) -> Client:
         """A client at one of the ways in, in the order of the configuration, channels first."""
-        listening: Any = list(service)[way]
-        ((_text, address),) = listening.addresses()
+        (entrance,) = service.openings.ways[way].entrances
+        address: Any = entrance.address
         path = getattr(address, "name", None)
         where = f"unix:{path.decode()}" if path else f"tcp:127.0.0.1:{address.port}"
         connecting = connectProtocol(clientFromString(reactor, where), Client())
         client: Client = await connecting.addTimeout(PATIENCE, reactor)
         self.clients.append(client)
         return client
+
+    def _read(self) -> Config:
+        if isinstance(self.wanted, Exception):
+            raise self.wanted
+        return self.wanted
 
     async def finish(self) -> None:
         """Close everything; nothing may be left in the reactor."""

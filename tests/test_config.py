@@ -1,12 +1,12 @@
 """The configuration: what is read from a file, and what is said of every mistake in one."""
 
-from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar
 
 import attrs
 import pytest
 
-from chatd.config import Accounts, Channel, Config, Door, Limits, Store, at_least, setting
+from chatd.config import Accounts, Channel, Config, Door, Limits, Log, Store, at_least, setting
 from chatd.configfile import ConfigError, load, sample
 
 
@@ -19,7 +19,15 @@ class Plain:
 class Tuned:
     """A door with a setting of its own."""
 
+    PORT: ClassVar = 5022
     tempo: int = setting(1, "how fast", at_least(1))
+
+
+@attrs.frozen
+class Keyed:
+    """A door with a setting that has no default. It is shown with an example."""
+
+    key: str = setting(attrs.NOTHING, "whose", example="mine")
 
 
 def unavailable() -> type:
@@ -82,6 +90,10 @@ def test_everything_configured() -> None:
         keep_days = 7
         keep_lines = 100
 
+        [log]
+        format = "json"
+        file = "chatd.log"
+
         [[channel]]
         name = "work"
         listen = ["tcp:6001", "unix:/run/work"]
@@ -128,6 +140,7 @@ def test_everything_configured() -> None:
             lockout_seconds=120,
         ),
         store=Store("sqlite:////srv/talk.db", 7, 100),
+        log=Log("json", "chatd.log"),
         channels=(Channel("work", ("tcp:6001", "unix:/run/work"), 5, 0, False),),
         doors=(Door("tuned", ("tcp:6000",), Tuned(3)),),
         limits=Limits(1, 2, 3, 4, 0.5, 6, 7, 8, 9, 10, 11, 12),
@@ -136,13 +149,49 @@ def test_everything_configured() -> None:
 
 def test_sample_is_the_defaults() -> None:
     """The sample file shows every default as it is: loading it changes nothing."""
-    assert read(sample()) == attrs.evolve(Config(), doors=(Door("line", ("tcp:5000",), Plain()),))
+    assert read(sample({"tuned": Tuned, "harp": "no strings"})) == attrs.evolve(
+        Config(), doors=(Door("line", ("tcp:5000",), Plain()),)
+    )
 
 
-def test_sample_in_the_repository() -> None:
-    """The sample file that is shipped is the one the program prints."""
-    shipped = Path(__file__).parent.parent / "etc" / "chatd.toml"
-    assert shipped.read_text(encoding="utf-8") == sample()
+def test_sample_of_other_doors() -> None:
+    """A door that isn't in the defaults is shown as a comment, which is a door without its #."""
+    plain = sample({})
+    shown = sample({"tuned": Tuned, "harp": "no strings", "keyed": Keyed})
+    before, after = plain.split("\n# What nobody may exceed")
+    added = shown.removeprefix(before).partition("\n# What nobody may exceed")[0]
+    assert shown == f"{before}{added}\n# What nobody may exceed{after}"
+    assert [line.partition(" # ")[0].rstrip() for line in added.splitlines()] == [
+        "",
+        "# A door of the kind harp can't be used here: no strings.",
+        "",
+        "# A door with a setting that has no default.",
+        "# [[door]]",
+        '# kind = "keyed"',
+        '# listen = "tcp:0"',
+        '# key = "mine"',
+        "",
+        "# A door with a setting of its own.",
+        "# [[door]]",
+        '# kind = "tuned"',
+        '# listen = "tcp:5022"',
+        "# tempo = 1",
+    ]
+    door = "\n".join(line.removeprefix("# ") for line in added.splitlines()[10:])
+    assert read(door).doors == (Door("tuned", ("tcp:5022",), Tuned()),)
+
+
+def test_setting_without_a_default() -> None:
+    """A setting of a door that has no default must be there, and right."""
+    kinds = {"keyed": lambda: Keyed}
+    text = '[[door]]\nkind = "keyed"\nlisten = "tcp:1"\n'
+    assert load("chatd.toml", text + 'key = "a"', kinds).doors[0].settings == Keyed("a")
+    for line, told in (
+        ("", "chatd.toml:1: door.0.key: is missing"),
+        ("key = 1", "chatd.toml:4: door.0.key: must be a string, not 1"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{told}$"):
+            load("chatd.toml", text + line, kinds)
 
 
 def test_host_of_the_command_line() -> None:
@@ -169,6 +218,33 @@ def test_host_of_the_command_line() -> None:
 def test_interface_of_an_endpoint(host: str, listen: str, endpoint: str) -> None:
     """An endpoint listens at the configured address unless it names another or has none."""
     assert Config(host=host).endpoint(listen) == endpoint
+
+
+def test_interface_of_a_door() -> None:
+    """A kind of door may have a host of its own, which the configuration's doesn't open."""
+
+    @attrs.frozen
+    class Shut:
+        HOST: ClassVar = "127.0.0.1"
+
+    listen = Config(host="0.0.0.0").endpoint("tcp:1", Shut())
+    assert listen == "tcp:1:interface=127.0.0.1"
+    assert Config().endpoint("tcp:1:interface=::", Shut()) == "tcp:1:interface=::"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("unix:/run/a", "unix:/run/a:mode=600"),
+        ("unix:/run/a", "unix:address=/run/a"),
+        ("haproxy:unix:/run/a", "unix:/run/a"),
+    ],
+)
+def test_same_unix_socket(one: str, other: str) -> None:
+    """A unix socket is one path, whatever else is said of it."""
+    assert mistakes(f'[[door]]\nkind = "line"\nlisten = ["{one}", "{other}"]') == [
+        f'chatd.toml:3: door.0.listen: "{other}": "{one}" listens there already'
+    ]
 
 
 @pytest.mark.parametrize(
@@ -273,6 +349,13 @@ def test_interface_of_an_endpoint(host: str, listen: str, endpoint: str) -> None
         (
             '[store]\nurl = "sqlite:///"',
             ['chatd.toml:2: store.url: is "sqlite:///", but must be sqlite:///FILE'],
+        ),
+        (
+            '[log]\nformat = "jsn"',
+            [
+                'chatd.toml:2: log.format: is "jsn", but must be one of text, json '
+                '(did you mean "json"?)'
+            ],
         ),
         (
             "[limits]\nlines_per_second = nan",

@@ -55,7 +55,7 @@ class Doorway:
 
     def call(self, host: str = "10.0.0.1") -> Caller:
         """A new connection."""
-        reception = Reception(self.world.hub, self.gate, self.backlog, self.channel, [])
+        reception = Reception(self.world.hub, self.gate, "line", self.backlog, self.channel)
         return accepted(reception, IPv4Address("TCP", host, 1234))
 
     def login(self, name: str) -> Caller:
@@ -326,5 +326,5 @@ def test_silent_client_is_cut(general: Doorway, clock: Clock) -> None:
 
 def test_unix_socket(world: World) -> None:
     """A client of a unix socket has no address; it is let in all the same."""
-    caller = accepted(Reception(world.hub, Gate(0, 0), 0, None, []), None)
+    caller = accepted(Reception(world.hub, Gate(0, 0), "line", 0, None), None)
     assert caller.take() == "chatd: lobby, 0 online.\r\nName: "

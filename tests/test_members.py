@@ -599,6 +599,16 @@ def test_the_file_is_looked_at_regularly(place: Place) -> None:
     assert place.file.members == set()
 
 
+def test_a_look_that_is_under_way_at_the_stop(place: Place) -> None:
+    """A file that counts no longer puts nobody out, even if it was just being read."""
+    place.hashes.slow = True
+    place.write("bob secret\n")
+    place.file.start(EVERY)
+    place.file.stop()
+    place.hashes.proceed()
+    assert place.changes == []
+
+
 def test_a_mistake_of_the_program_does_not_end_the_looks(
     place: Place, logged_errors: LoggedErrors
 ) -> None:

@@ -203,8 +203,8 @@ async def test_program_error(servers: Servers, logged_errors: LoggedErrors) -> N
 async def test_many_at_one_moment(servers: Servers) -> None:
     """A class that comes all at once is let in, and nobody has to knock a second time."""
     service = servers.start(GENERAL, limits=Limits(connections_per_address=0))
-    listening: Any = next(iter(service))
-    ((_text, address),) = listening.addresses()
+    (entrance,) = service.openings.entrances()
+    address: Any = entrance.address
     # Nothing is accepted meanwhile: this function doesn't let the reactor turn.
     calls = [socket.socket() for _ in range(200)]
     for call in calls:

@@ -2,25 +2,26 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.protocol import ServerFactory
-from twisted.internet.testing import MemoryReactor
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from chatd import __version__
 from chatd.config import Accounts, Config, Door
-from chatd.configfile import sample
 from chatd.domain.names import Key
-from chatd.doors.reception import Listening
-from chatd.service import ChatService, Options, makeService, rules_of, state_directory
-from chatd.store.files import StoreError
-from tests.sockets import LOBBY, Servers, reactor
+from chatd.doors import Door as KindOfDoor
+from chatd.doors.line import Settings
+from chatd.server import ChatService, rules_of
+from chatd.service import Options, further_doors, makeService
+from chatd.store.files import StoreError, state_directory
+from tests.sockets import LOBBY, Servers, port_of, reactor
 
 ensure = pytest_twisted.ensureDeferred
+
+ETC = Path(__file__).parent.parent / "etc"
 
 
 def refusal(service: ChatService, capfd: pytest.CaptureFixture[str]) -> str:
@@ -35,7 +36,7 @@ def refusal(service: ChatService, capfd: pytest.CaptureFixture[str]) -> str:
 async def test_port_taken(servers: Servers, capfd: pytest.CaptureFixture[str]) -> None:
     """A port that somebody has stops the start."""
     first = servers.start(LOBBY)
-    port = next(iter(first)).ports[0].getHost().port
+    port = port_of(first)
     taken = f"tcp:{port}:interface=127.0.0.1"
     config = servers.configuration(
         LOBBY, Door("line", (taken,)), state=str(servers.state / "other")
@@ -99,17 +100,53 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_sample(capsys: pytest.CaptureFixture[str]) -> None:
-    """A sample file is printed that one can begin with."""
+    """A sample file is printed that one can begin with, the one that is shipped."""
     assert run("--sample") == 0
-    assert capsys.readouterr().out == sample()
+    assert capsys.readouterr().out == (ETC / "chatd.toml").read_text(encoding="utf-8")
 
 
 def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A configuration can be checked without starting anything."""
     file = tmp_path / "chatd.toml"
-    file.write_text(sample())
+    file.write_text((ETC / "chatd.toml").read_text(encoding="utf-8"))
     assert run("-c", str(file), "--check") == 0
     assert capsys.readouterr() == ("The configuration is right.\n", "")
+
+
+def test_check_of_sockets_of_systemd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Checked by hand, a socket that only systemd can pass is no mistake, but one at a start."""
+    file = tmp_path / "chatd.toml"
+    listen = ["systemd:domain=INET:name=lobby", "systemd:domain=INET:index=7"]
+    file.write_text(f'[[door]]\nkind = "line"\nlisten = {listen}')
+    assert run("-c", str(file), "--check") == 0
+    assert capsys.readouterr().out == "The configuration is right.\n"
+    assert run("-c", str(file)) == 1
+    why = "systemd passes no such socket (FileDescriptorName= of a .socket unit)"
+    assert capsys.readouterr().err.splitlines() == [
+        f'{file}:3: door.0.listen: "{one}": {why}' for one in listen
+    ]
+    file.write_text('[[door]]\nkind = "line"\nlisten = "systemd:domain=INET"')
+    assert run("-c", str(file), "--check") == 1
+    assert "Specify exactly one of descriptor index or name" in capsys.readouterr().err
+
+
+def test_further_doors() -> None:
+    """The sample shows the doors that aren't in the defaults, or what has to be installed first."""
+    doors = {
+        "line": KindOfDoor("line", "tests.no_such_module"),
+        "tuned": KindOfDoor("tuned", "chatd.doors.line"),
+        "harp": KindOfDoor("harp", "tests.no_such_module", "strings"),
+    }
+    assert further_doors(doors) == {
+        "tuned": Settings,
+        "harp": "No module named 'tests.no_such_module' (pip install '.[strings]')",
+    }
+
+
+def test_door_without_an_extra() -> None:
+    """A door of somebody else's whose library is missing is told with the library."""
+    with pytest.raises(ImportError, match=r"^No module named 'tests\.no_such_module'$"):
+        KindOfDoor("harp", "tests.no_such_module").load()
 
 
 def test_check_of_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +161,8 @@ def test_check_of_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert out == ""
     told = err.splitlines()
     assert told[:3] == [
-        f'{file}:2: door.0.kind: is "lien", but must be one of line (did you mean "line"?)',
+        f'{file}:2: door.0.kind: is "lien", but must be one of line, manhole '
+        '(did you mean "line"?)',
         f"{file}:6: door.1.listen: \"tpc:5000\": no endpoint: Unknown endpoint type: 'tpc'",
         f'{file}:6: door.1.listen: "tcp:x": no endpoint: '
         "invalid literal for int() with base 10: 'x'",
@@ -151,7 +189,7 @@ def test_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_host() -> None:
     """An address on the command line is where everything listens that names no other."""
-    service = makeService(options("--host", "::"))
+    service: Any = makeService(options("--host", "::")).chat
     assert service.config.endpoint("tcp:5000") == r"tcp:5000:interface=\:\:"
 
 
@@ -167,31 +205,6 @@ def log() -> Iterator[list[str]]:
     globalLogPublisher.addObserver(observe)
     yield lines
     globalLogPublisher.removeObserver(observe)
-
-
-@ensure  # type: ignore[untyped-decorator]
-async def test_warning(servers: Servers, log: list[str]) -> None:
-    """A start warns of passwords in the clear on the network, and tells that it is ready."""
-    service = ChatService(servers.configuration(), reactor)
-    network = MemoryReactor()
-    for text in (
-        "tcp:5000:interface=0.0.0.0",
-        "tcp:5001:interface=127.0.0.1",
-        r"tcp:5002:interface=\:\:",
-        "unix:/run/general",
-    ):
-        for shown in (text, text.replace("tcp", "ssl")):
-            listening = Listening(ServerFactory(), [(shown, serverFromString(network, text))])
-            listening.setServiceParent(service)  # type: ignore[no-untyped-call]
-    servers.running.append(service)
-    service.startService()
-    places = [line for line in log if line.startswith("listening on ")]
-    places_shown = {line.removeprefix("listening on ") for line in places}
-    assert {"0.0.0.0:5000", "[::]:5002", "/run/general"} <= places_shown
-    assert log[-2:] == [
-        "open to the network (0.0.0.0, ::): telnet and nc carry passwords in the clear",
-        f"chatd {__version__} is ready",
-    ]
 
 
 @ensure  # type: ignore[untyped-decorator]

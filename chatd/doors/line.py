@@ -8,19 +8,20 @@ import socket
 from typing import Any, Final
 
 import attrs
+from twisted.application.service import Service
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatd.domain.audience import Audience
-from chatd.domain.errors import TooBusy
+from chatd.domain.errors import Banned, TooBusy
 from chatd.domain.events import Event, Farewell
 from chatd.domain.names import Key
 from chatd.domain.ports import Format, Mark, Timer
 from chatd.domain.session import LINGER, Session
 from chatd.doors.outbox import Outbox
-from chatd.doors.reception import Listening, Reception
+from chatd.doors.reception import Reception
 from chatd.wire.framing import LineFramer, decode
 from chatd.wire.lines import Dialogue, LineFormat, stranger
 from chatd.wire.telnet import TelnetFilter
@@ -41,8 +42,8 @@ class Settings:
     """This door has no settings beyond those of every door."""
 
 
-def open_door(settings: Settings, reception: Reception) -> Listening:
-    """The service that listens for telnet and nc."""
+def open_door(settings: Settings, reception: Reception) -> Service:
+    """The service of a door for telnet and nc."""
     return reception.service(LineFactory(reception))
 
 
@@ -105,14 +106,16 @@ class LineProtocol(Protocol):
         """Let the client in, if there is room, and greet it."""
         hub = self._reception.hub
         try:
+            hub.sanctions.check_address(self._address)
             self._reception.gate.enter(self._address)
-        except TooBusy as error:
+        except (Banned, TooBusy) as error:
+            hub.counts.turned_away += 1
             self.transport.write(self.format(Farewell(str(error), hub.clock.seconds())))
             self.transport.loseConnection()
             # One that doesn't even finish its TLS handshake would stay, and is counted nowhere.
             self._cut = hub.clock.callLater(LINGER, self.transport.abortConnection)
             return
-        _tune(self.transport)
+        tune(self.transport)
         self._outbox = Outbox(
             self.transport, self._reception.backlog_bytes, hub.clock.seconds, self._overflown
         )
@@ -225,7 +228,7 @@ class LineProtocol(Protocol):
             self._reception.hub.spawn(self._session.dropped("too much was left unread"))
 
 
-def _tune(transport: Any) -> None:
+def tune(transport: Any) -> None:
     """Send small lines at once, and notice a peer that is gone; for TCP only."""
     if hasattr(transport, "setTcpNoDelay"):
         transport.setTcpNoDelay(True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 from twisted.logger import Logger
 
-from chatd.domain.ports import Act
+from chatd.domain.records import Act
 
 _log = Logger()
 

@@ -32,7 +32,8 @@ from zope.interface import Attribute, Interface, implementer
 
 from chatd.domain.errors import BadPassword, ChatError, LockedOut, TooBusy, WrongPassword
 from chatd.domain.limits import Lockout
-from chatd.domain.ports import Account, Store
+from chatd.domain.ports import Store
+from chatd.domain.records import Account
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from twisted.logger import Logger
 
 from chatd.domain.events import Announced, Broadcasted, Event, Said
 from chatd.domain.names import RoomName
-from chatd.domain.ports import Batch, Clock, Hearer, Record, Spawn
+from chatd.domain.ports import Batch, Clock, Hearer, Spawn
+from chatd.domain.records import Record
 
 _log = Logger()
 

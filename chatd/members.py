@@ -33,7 +33,8 @@ from chatd.domain.names import (
     read_name,
     skeleton_of,
 )
-from chatd.domain.ports import Account, Clock, Role, Store
+from chatd.domain.ports import Clock, Store
+from chatd.domain.records import Account, Role
 from chatd.domain.text import clean
 
 _log = Logger()

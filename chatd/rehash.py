@@ -74,14 +74,14 @@ class Rehash:
 
     async def _apply(self, wanted: Config) -> tuple[str, ...]:
         new = in_force(self.config, wanted)
-        before = {key_of(channel.name): channel for channel in self._hub.channels()}
+        before = {key_of(channel.name): channel for channel in self._hub.channels.all()}
         channels = {
             channel_key(one): before.get(channel_key(one))
             or Channel(read_channel_name(one.name), one.capacity, one.afk_seconds, False)
             for one in new.channels
         }
         added = [channel for key, channel in channels.items() if key not in before]
-        while any(self._hub.is_ending(channel.name) for channel in added):
+        while any(self._hub.channels.is_ending(channel.name) for channel in added):
             await self._hub.wait(_LOOK_SECONDS)
         to_keep = [
             channel.name
@@ -90,12 +90,12 @@ class Rehash:
         ]
         last = await self._rooms.open_more_rooms(to_keep) if to_keep else {}
         for channel in added:
-            self._hub.open(channel)
+            self._hub.channels.open(channel)
         try:
             await self._openings.change(ways_of(new, channels.values()))
         except BaseException:
             for channel in added:
-                await self._hub.close_channel(channel)
+                await self._hub.channels.close(channel)
             raise
         gone = [channel for key, channel in before.items() if key not in channels]
         moved = await self._follow_channels(new, channels, gone, last)
@@ -112,10 +112,10 @@ class Rehash:
     ) -> dict[Key, int]:
         """Let the channels be as they are configured; return how many people lose theirs."""
         hub = self._hub
-        moved = {key_of(one.name): await hub.close_channel(one) for one in gone}
-        hub.order(channels.values())
+        moved = {key_of(one.name): await hub.channels.close(one) for one in gone}
+        hub.channels.order(channels.values())
         for one, channel in zip(new.channels, channels.values(), strict=True):
-            await hub.change(channel, one.capacity, one.afk_seconds)
+            await hub.channels.change(channel, one.capacity, one.afk_seconds)
             if channel.keeps and not one.history:
                 hub.journal.forget(channel.name)
             elif one.history and not channel.keeps:

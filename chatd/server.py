@@ -20,12 +20,13 @@ from chatd.audit import AuditFile
 from chatd.auth import Bcrypt, PortalPasswords
 from chatd.commands import TABLE
 from chatd.config import Config
-from chatd.domain.hub import Hub, Rules
+from chatd.domain.hub import Hub
 from chatd.domain.limits import Gate, Lockout
 from chatd.domain.names import RESERVED, Key, Name, key_of, read_channel_name
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
+from chatd.domain.rules import Rules
 from chatd.domain.session import LINGER
 from chatd.doors.openings import Openings, Way, ways_of
 from chatd.doors.reception import ListenError, Reception
@@ -156,7 +157,7 @@ class ChatService(MultiService):
             for c in config.channels
         ]
         for channel in channels:
-            hub.open(channel)
+            hub.channels.open(channel)
         kept = store.open_rooms([channel.name for channel in channels if channel.keeps])
         self.journal = hub.journal = StoreJournal(
             reactor, hub, store, spawn, kept, limits.journal_bytes

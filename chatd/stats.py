@@ -27,7 +27,7 @@ async def stats_of(hub: Hub, journal: StoreJournal, gate: Gate, since: float) ->
         "journal_waiting_bytes": waiting,
         **{f"journal_{name}": count for name, count in attrs.asdict(journal.counts).items()},
     }
-    for row in await hub.rows():
+    for row in await hub.channels.rows():
         found[f"channel_{row.name}_here"] = row.here
         found[f"channel_{row.name}_waiting"] = row.waiting
     return found

@@ -6,7 +6,7 @@ import attrs
 
 from chatd.domain.events import Announced, Event, Joined, Left, Welcomed
 from chatd.domain.names import EVERYONE, ChannelName, Name
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.session import Session
 from tests.fakes import World, sent_to, wire
 

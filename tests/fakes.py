@@ -21,11 +21,13 @@ from chatd.domain.errors import (
     WrongPassword,
 )
 from chatd.domain.events import Asked, Event, Refused, Said, Told, Watched
-from chatd.domain.hub import Hub, Rules
+from chatd.domain.hub import Hub
 from chatd.domain.names import RESERVED, ChannelName, Key, Name, key_of, read_name, skeleton_of
-from chatd.domain.ports import Account, Act, Format, Line, Mark, Request, Role
+from chatd.domain.ports import Format, Line, Mark, Request
+from chatd.domain.records import Account, Act, Role
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
+from chatd.domain.rules import Rules
 from chatd.domain.session import Session
 from chatd.domain.text import Text
 from chatd.journal import MemoryJournal
@@ -293,7 +295,7 @@ class World:
     def channel(self, name: str = "general", capacity: int = 100, afk: int = 100) -> Channel:
         """Open a channel."""
         channel = Channel(ChannelName(name), capacity, afk, True)
-        self.hub.open(channel)
+        self.hub.channels.open(channel)
         return channel
 
     def account(self, name: str, password: str = "secret", role: Role = Role.USER) -> Account:

@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 
 from chatd.domain.events import Event, Said, Told
 from chatd.domain.names import ChannelName, Key, Name, RoomName
-from chatd.domain.ports import Batch, BlockSet, Record
+from chatd.domain.ports import Batch
+from chatd.domain.records import BlockSet, Record
 from chatd.domain.text import Text
 from chatd.journal import MemoryJournal, StoreJournal
 from tests.fakes import FakeLink

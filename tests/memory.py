@@ -23,7 +23,7 @@ from chatd.domain.names import (
     inbox_room,
     key_of,
 )
-from chatd.domain.ports import (
+from chatd.domain.records import (
     Account,
     AccountRemoved,
     AdminSet,

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from chatd.domain.errors import ChatError
 from chatd.domain.events import Announced, Event, Joined, Left, Refused, Said, Told
 from chatd.domain.names import GroupName, Key, Name, RoomName, group_room, inbox_room
-from chatd.domain.ports import Blocks, Record, StoredGroup
+from chatd.domain.records import Blocks, Record, StoredGroup
 from chatd.domain.session import Session
 from chatd.domain.text import Text
 from chatd.journal import StoreJournal

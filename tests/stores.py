@@ -7,7 +7,7 @@ from typing import Final
 
 from chatd.domain.events import Said
 from chatd.domain.names import ChannelName, Name, RoomName, key_of, skeleton_of
-from chatd.domain.ports import Account, Role
+from chatd.domain.records import Account, Role
 from chatd.domain.text import Text
 from chatd.store.sql import SqlStore
 from tests.memory import MemoryStore

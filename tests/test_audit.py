@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from chatd.audit import AuditFile
-from chatd.domain.ports import Act
+from chatd.domain.records import Act
 from tests.conftest import LoggedErrors
 
 KICK = Act(1700000000.125, "olga", "line", "10.0.0.1", "kick", "bob", "", "", "done")

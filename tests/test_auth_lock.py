@@ -12,7 +12,7 @@ from chatd.auth import AccountPassword, Bcrypt, PortalPasswords
 from chatd.domain.errors import ChatError, LockedOut, NotStored, WrongPassword
 from chatd.domain.limits import Lockout
 from chatd.domain.names import Name, key_of, skeleton_of
-from chatd.domain.ports import Account, Role
+from chatd.domain.records import Account, Role
 from tests.fakes import MemoryStore
 from tests.threads import COST, CountingPool, in_reactor, reactor, soon
 

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from chatd.domain.errors import NotStored
 from chatd.domain.events import Broadcasted, Joined, Refused, Said
 from chatd.domain.names import EVERYONE, ChannelName, Key, Name
-from chatd.domain.ports import Blocks, Role
+from chatd.domain.records import Blocks, Role
 from chatd.domain.text import Text
 from tests.conftest import LoggedErrors
 from tests.fakes import World, link_of, told, wire
@@ -198,7 +198,7 @@ def test_coming_and_going_is_heard(world: World) -> None:
 def test_blocks_of_nobody_else(world: World) -> None:
     """A change of two people's is no change of a third's."""
     blocks = Blocks(frozenset({Key("x")}), frozenset())
-    assert world.hub.with_changes(Key("carol"), blocks) == blocks
+    assert world.hub.blocking.with_changes(Key("carol"), blocks) == blocks
     assert now(world.store.blocks(Key("carol"))) == Blocks(frozenset(), frozenset())
 
 

@@ -59,7 +59,7 @@ def work(world: World) -> Channel:
 @pytest.fixture
 def people(world: World, work: Channel) -> People:
     """Everybody, with all they were told at their login taken away."""
-    general = world.hub.channel("general")
+    general = world.hub.channels.find("general")
     alice, bob = world.login("alice", general), world.login("bob", general)
     everybody = People(alice, bob, world.login("carol", general), world.login("dave"))
     for name in ("alice", "bob", "carol", "dave"):

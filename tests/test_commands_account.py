@@ -14,7 +14,7 @@ from chatd.domain.errors import (
 )
 from chatd.domain.events import Asked, Prompt, Told, Welcomed
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.session import Session
 from tests.fakes import World, refused, told
 

@@ -79,7 +79,7 @@ def test_history_fits_the_limits(
 def test_history_that_is_not_kept(world: World, alice: Session) -> None:
     """A channel without history says so."""
     hall = Channel(ChannelName("hall"), 5, 0, keeps=False)
-    world.hub.open(hall)
+    world.hub.channels.open(hall)
     world.ask(alice, "switch hall")
     assert world.ask(alice, "history") == refused(NotNow("This channel keeps no history."))
 

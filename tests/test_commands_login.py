@@ -17,7 +17,8 @@ from chatd.domain.errors import (
 )
 from chatd.domain.events import ASK_NAME, Asked, Event, Farewell, Invited, Prompt, Welcomed
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Account, Mark, Role
+from chatd.domain.ports import Mark
+from chatd.domain.records import Account, Role
 from chatd.domain.session import State
 from tests.fakes import World, link_of, refused, sent_to, told
 from tests.memory import MemoryStore

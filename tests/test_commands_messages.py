@@ -24,7 +24,7 @@ from chatd.domain.events import (
     WhisperSent,
 )
 from chatd.domain.names import EVERYONE, ChannelName, GroupName, Key, Name, group_room, inbox_room
-from chatd.domain.ports import Role, Standing
+from chatd.domain.records import Role, Standing
 from chatd.domain.session import Session
 from chatd.domain.text import Text
 from tests.fakes import World, link_of, refused, sent_to, told, wire

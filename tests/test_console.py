@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from chatd.commands import TABLE
 from chatd.domain.events import ChannelRow, ChannelsListed, Farewell, Refused, Told
 from chatd.domain.names import ChannelName, Name
-from chatd.domain.ports import Act
+from chatd.domain.records import Act
 from chatd.doors.console import Asker, Console, Ear, Outcome
 from tests.fakes import FakeServer, World, result_of, sent_to, spawn
 

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from chatd.domain.errors import NotStored
 from chatd.domain.events import Mailed, Refused, Said, Told
 from chatd.domain.names import GroupName, Key, Name, RoomName
-from chatd.domain.ports import StoredGroup
+from chatd.domain.records import StoredGroup
 from chatd.domain.text import Text
 from tests.conftest import LoggedErrors
 from tests.fakes import World, link_of, told
@@ -110,7 +110,7 @@ def test_wherever_they_are(world: World) -> None:
     alice.receive("group team hi")
     world.turn()
     assert take(alice, bob, carol, dave) == [heard(line("alice", "hi", 1))] * 3 + [[]]
-    assert [row.here for row in now(world.hub.rows())] == [1]
+    assert [row.here for row in now(world.hub.channels.rows())] == [1]
 
 
 def test_talking(world: World) -> None:

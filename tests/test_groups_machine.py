@@ -10,7 +10,7 @@ from twisted.logger import globalLogPublisher
 
 from chatd.domain.events import Mailed, Said
 from chatd.domain.names import Key, Name, group_room, key_of, read_group_name
-from chatd.domain.ports import StoredGroup
+from chatd.domain.records import StoredGroup
 from chatd.domain.rooms import Group
 from chatd.domain.session import Session
 from tests.fakes import World, sent_to, spawn

@@ -68,7 +68,7 @@ def test_channel_in_any_case(world: World, typed: str) -> None:
     """A channel is found by its name in any case, whatever its letters are."""
     world.channel("general")
     street = world.channel("Straße")
-    assert world.hub.channel(typed) is street
+    assert world.hub.channels.find(typed) is street
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_no_such_channel(world: World, typed: str, shown: str) -> None:
     """What is no channel's name is refused, and shown harmlessly."""
     world.channel("general")
     with pytest.raises(NoSuchChannel) as refused:
-        world.hub.channel(typed)
+        world.hub.channels.find(typed)
     assert str(refused.value) == f"{shown} does not exist."
 
 
@@ -247,7 +247,7 @@ def test_list(world: World) -> None:
     work, general = world.channel("work", capacity=1), world.channel()
     for name, home in (("alice", general), ("bob", work), ("carol", work), ("dave", None)):
         world.login(name, home)
-    assert result_of(world.hub.rows()) == (
+    assert result_of(world.hub.channels.rows()) == (
         ChannelRow(ChannelName("work"), 1, 1, 1),
         ChannelRow(GENERAL, 1, 100, 0),
     )
@@ -322,10 +322,10 @@ def test_gone_while_a_channel_is_emptied(world: World) -> None:
     general = world.channel()
     bob = world.login("bob", general)
     take(bob)
-    result_of(world.hub.empty(general, "Out."))
+    result_of(world.hub.channels.empty(general, "Out."))
     world.turn()
     assert take(bob) == [[Farewell("Out.", 0.0)]]
-    assert result_of(world.hub.rows()) == (ChannelRow(GENERAL, 0, 100, 0),)
+    assert result_of(world.hub.channels.rows()) == (ChannelRow(GENERAL, 0, 100, 0),)
 
 
 def test_held_are_let_go_in_turn(world: World) -> None:

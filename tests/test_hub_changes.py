@@ -17,13 +17,13 @@ CLOSED = told("The channel general is closed.")
 
 def change(world: World, channel: Channel, capacity: int = 100, afk: int = 100) -> None:
     """Let a channel have other numbers."""
-    result_of(world.hub.change(channel, capacity, afk))
+    result_of(world.hub.channels.change(channel, capacity, afk))
     world.turn()
 
 
 def close(world: World, channel: Channel) -> int:
     """Close a channel; how many people were in it or waited."""
-    return result_of(world.hub.close_channel(channel))
+    return result_of(world.hub.channels.close(channel))
 
 
 def test_more_places(world: World) -> None:
@@ -36,7 +36,7 @@ def test_more_places(world: World) -> None:
     change(world, general, capacity=2)
     assert sent_to(bob) == [Welcomed(Name("bob"), general.name, "chatd", 0.0), joined("bob")]
     assert sent_to(carol) == [Queued(0, 0.0)]
-    assert result_of(world.hub.rows()) == (ChannelRow(general.name, 2, 2, 1),)
+    assert result_of(world.hub.channels.rows()) == (ChannelRow(general.name, 2, 2, 1),)
 
 
 def test_fewer_places(world: World) -> None:
@@ -99,7 +99,7 @@ def test_closed_channel(world: World, clock: Clock) -> None:
     assert alice.place is bob.place is None
     assert len(general.audience) == 0
     with pytest.raises(NoSuchChannel):
-        world.hub.channel("general")
+        world.hub.channels.find("general")
     clock.advance(1000)  # nobody is too silent in a lobby
 
 
@@ -111,9 +111,9 @@ def test_last_words_in_a_closed_channel(world: World) -> None:
         sent_to(session)
     alice.receive("say hello")
     close(world, general)
-    assert world.hub.is_ending(general.name)
+    assert world.hub.channels.is_ending(general.name)
     world.turn()
-    assert not world.hub.is_ending(general.name)
+    assert not world.hub.channels.is_ending(general.name)
     assert sent_to(alice) == sent_to(bob) == [said("alice", "hello", 1), *CLOSED]
 
 
@@ -135,7 +135,7 @@ def test_watched(world: World) -> None:
     world.login("alice", general)
     world.login("bob", general)
     watching = world.login("carol")
-    world.hub.watch(watching.link, on=True)
+    world.hub.watch.let(watching.link, on=True)
     world.turn()
     sent_to(watching)
     close(world, general)
@@ -155,15 +155,15 @@ def test_channel_that_comes_back(world: World) -> None:
     bob.receive("say hello")
     world.turn()
     assert sent_to(alice) == []
-    assert world.hub.channel("general") is again
+    assert world.hub.channels.find("general") is again
 
 
 def test_order(world: World) -> None:
     """Channels are listed as they are configured."""
     general, other = world.channel(), world.channel("other")
-    world.hub.order([other, general])
-    assert world.hub.channels() == (other, general)
-    assert [row.name for row in result_of(world.hub.rows())] == ["other", "general"]
+    world.hub.channels.order([other, general])
+    assert world.hub.channels.all() == (other, general)
+    assert [row.name for row in result_of(world.hub.channels.rows())] == ["other", "general"]
 
 
 def test_rules(world: World) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from chatd.domain.events import Event, Said
 from chatd.domain.names import RoomName
-from chatd.domain.ports import Record
+from chatd.domain.records import Record
 from chatd.journal import StoreJournal
 from tests.conftest import LoggedErrors
 from tests.fakes import FakeLink, spawn

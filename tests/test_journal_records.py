@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 
 from chatd.domain.events import Event
 from chatd.domain.names import Key
-from chatd.domain.ports import BlockSet, GroupMade, Record, Standing, StandingSet
+from chatd.domain.records import BlockSet, GroupMade, Record, Standing, StandingSet
 from chatd.journal import StoreJournal
 from tests.conftest import LoggedErrors
 from tests.fakes import FakeLink, spawn

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from chatd.domain.errors import LockedOut, TooBusy
 from chatd.domain.limits import Gate, Lockout, TokenBucket
-from chatd.domain.ports import Tries
+from chatd.domain.records import Tries
 
 BUSY = "A password is being checked already, please wait a moment."
 

@@ -85,7 +85,7 @@ async def test_watch(servers: Servers, ssh: Ssh) -> None:
     port = port_of(service, way=1)
     watching = ssh.start(port, "watch")
     await watching.until("You are watching.\n")
-    await eventually(lambda: len(service.hub.watchers))
+    await eventually(lambda: len(service.hub.watch.audience))
     bob = await servers.connect(service)
     await bob.login("bob")
     assert untimed(await watching.until("join: bob, general\n")).endswith(
@@ -94,7 +94,7 @@ async def test_watch(servers: Servers, ssh: Ssh) -> None:
     )
     watching.transport.signalProcess("TERM")
     await watching.end()
-    await eventually(lambda: not len(service.hub.watchers))
+    await eventually(lambda: not len(service.hub.watch.audience))
 
 
 @ensure  # type: ignore[untyped-decorator]
@@ -105,7 +105,7 @@ async def test_prompt(servers: Servers, ssh: Ssh) -> None:
     await bob.login("bob")
     client = await ssh.open(port_of(service, way=1))
     await client.enter('kick("bob")', "Kicked bob.")
-    await client.enter("hub.rows()", "'general'")
+    await client.enter("hub.channels.rows()", "'general'")
     await client.enter("accounts()", "bob")
     await client.enter("print('grün')", "\r\ngrün\r\n")
     client.type("hub.ros\t")
@@ -115,7 +115,7 @@ async def test_prompt(servers: Servers, ssh: Ssh) -> None:
     client.type("\x04")
     assert await client.end() == 0
     typed = [act["arguments"] for act in audited(servers) if act["act"] == "python"]
-    assert typed == ['kick("bob")', "hub.rows()", "accounts()", "print('grün')"]
+    assert typed == ['kick("bob")', "hub.channels.rows()", "accounts()", "print('grün')"]
 
 
 @ensure  # type: ignore[untyped-decorator]

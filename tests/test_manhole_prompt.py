@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from chatd.domain.errors import NotHere
 from chatd.domain.names import Name
-from chatd.domain.ports import Act
+from chatd.domain.records import Act
 from chatd.doors.console import Console, Ear
 from chatd.doors.prompt import Prompt
 from tests.conftest import LoggedErrors

@@ -21,7 +21,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from chatd.domain.events import Seen
 from chatd.domain.limits import Gate
 from chatd.domain.names import Name
-from chatd.domain.ports import Ban
+from chatd.domain.records import Ban
 from chatd.doors.manhole import Settings, open_door
 from chatd.doors.reception import Reception
 from chatd.doors.ssh import Connection, Transport

@@ -159,7 +159,7 @@ def test_resized_act(world: World, sitting: Sitting) -> None:
     assert sitting.peer.out.endswith(b"login: bob, from 10.0.0.1 by line\r\n")
     sitting.terminal.closed()
     world.turn()
-    assert len(world.hub.watchers) == 0
+    assert len(world.hub.watch.audience) == 0
 
 
 def test_script(world: World, sitting: Sitting) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from chatd.auth import Bcrypt
 from chatd.domain.errors import BadPassword, ChatError, NotStored, TooBusy
 from chatd.domain.names import GroupName, Key, Name, skeleton_of
-from chatd.domain.ports import Account, Role
+from chatd.domain.records import Account, Role
 from chatd.members import Entry, Groups, MembersFile, Problem, parse, with_hashes
 from tests.conftest import LoggedErrors
 from tests.fakes import MemoryStore, result_of, spawn

@@ -134,7 +134,7 @@ class House:
         return Reception(self.world.hub, Gate(0, 0), way.kind, 0, way.channel)
 
     def _ways(self, config: Config) -> list[Way]:
-        known = {channel.name: channel for channel in self.world.hub.channels()}
+        known = {channel.name: channel for channel in self.world.hub.channels.all()}
         names = [ChannelName(one.name) for one in config.channels]
         return ways_of(config, [known.get(name) or self.world.channel(name) for name in names])
 

@@ -16,7 +16,7 @@ from chatd.domain.errors import (
 )
 from chatd.domain.events import ASK_NAME, Farewell, Queued, Told, Welcomed
 from chatd.domain.names import Name
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.session import State
 from tests.crowd import GENERAL, People, announced, came_in, gather, joined, left
 from tests.fakes import World, link_of, refused, result_of, sent_to, told
@@ -61,7 +61,7 @@ def test_everywhere(world: World, people: People, line: str) -> None:
     """An operator is one in a channel, in the queue, and in the lobby."""
     for one in (people.olga, people.carol, people.dave):
         assert one.account is not None
-        world.hub.appoint(one, Role.OPERATOR)
+        world.hub.watch.appoint(one, Role.OPERATOR)
         assert isinstance(world.ask(one, line)[0], Told)
 
 
@@ -156,14 +156,14 @@ def test_empty(world: World, people: People) -> None:
         assert link_of(one).closed
     assert sent_to(people.carol) == came_in("carol")
     assert sent_to(people.dave) == []
-    (row, _) = result_of(world.hub.rows())
+    (row, _) = result_of(world.hub.channels.rows())
     assert (row.here, row.capacity, row.waiting) == (1, 3, 0)
 
 
 def test_empty_with_a_long_queue(world: World, people: People) -> None:
     """As many come in as there are places, in their order; the others move up once."""
     world.ask(people.olga, "switch work")
-    general = world.hub.channel("general")
+    general = world.hub.channels.find("general")
     late = [world.login(name, general) for name in ("eve", "fay", "gus", "hal")]
     people.quiet()
     for one in late:

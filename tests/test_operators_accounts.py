@@ -18,7 +18,7 @@ from chatd.domain.errors import (
 )
 from chatd.domain.events import ASK_NAME, Event, Farewell, Mailed, Told, Welcomed
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.session import Session, State
 from chatd.journal import StoreJournal
 from tests.conftest import LoggedErrors
@@ -362,7 +362,7 @@ def test_a_guest_has_no_role(world: World, people: People) -> None:
     """A guest stays a guest, whatever role somebody of that name would have."""
     guest = world.connect()
     result_of(guest.identify(Name("eve"), None))
-    world.hub.appoint(guest, Role.OPERATOR)
+    world.hub.watch.appoint(guest, Role.OPERATOR)
     assert guest.role is Role.GUEST
 
 

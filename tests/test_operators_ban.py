@@ -6,7 +6,7 @@ import pytest
 from chatd.domain.errors import BadArguments, BadName, Banned, ChatError, NotSanctioned, NotYourself
 from chatd.domain.events import ASK_NAME, Farewell, Invited, Told, Welcomed
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Ban
+from chatd.domain.records import Ban
 from chatd.domain.session import State
 from tests.crowd import BOB, People, gather, joined, left
 from tests.fakes import World, link_of, refused, sent_to, told

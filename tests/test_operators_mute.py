@@ -23,7 +23,7 @@ from chatd.domain.events import (
     WhisperSent,
 )
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Mute, Role
+from chatd.domain.records import Mute, Role
 from chatd.domain.session import Session, State
 from chatd.domain.text import Text
 from tests.crowd import BOB, GENERAL, WORK, People, gather, joined, left
@@ -116,7 +116,7 @@ def test_a_mute_survives_a_reconnect(world: World, people: People) -> None:
     assert world.ask(people.bob, "say hi") == refused(StillMuted(30))
     world.clock.advance(10)
     world.ask(people.bob, "quit")
-    again = world.login("bob", world.hub.channel("general"))
+    again = world.login("bob", world.hub.channels.find("general"))
     assert world.ask(again, "say hi") == refused(StillMuted(20), 10.0)
 
 
@@ -282,7 +282,7 @@ def test_a_mute_that_ends_earlier(world: World, people: People, second: str) -> 
 def test_lines_that_wait_win_no_time_either(world: World, people: People) -> None:
     """What who is muted has typed too fast is refused in turn, and is no sign of life."""
     world.change(lines_per_second=0.0625, burst=1)  # one in 16 seconds
-    eve = world.connect(world.hub.channel("work"))
+    eve = world.connect(world.hub.channels.find("work"))
     world.account("eve")
     world.ask(people.bob, "switch work")
     eve.receive("login eve|secret")

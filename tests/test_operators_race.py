@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from chatd.domain.errors import StillMuted
 from chatd.domain.events import Farewell, Refused
 from chatd.domain.names import Key, inbox_room
-from chatd.domain.ports import Mute, Role
+from chatd.domain.records import Mute, Role
 from chatd.domain.session import Session, State
 from tests.fakes import World, link_of, refused, sent_to, told
 from tests.memory import MemoryStore
@@ -111,7 +111,7 @@ def test_watching_and_no_operator_any_more(world: World, alice: Session) -> None
     olga.receive("watch")
     alice.receive("account role olga user")
     world.turn()
-    assert world.hub.watchers not in olga.link.audiences
+    assert world.hub.watch.audience not in olga.link.audiences
 
 
 def test_muted_while_he_comes_back(world: World, alice: Session) -> None:

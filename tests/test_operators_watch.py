@@ -5,7 +5,7 @@ import pytest
 from chatd.domain.errors import BadArguments, NotAllowed, WrongPassword
 from chatd.domain.events import Event, Farewell, Seen, Watched
 from chatd.domain.names import WATCHERS, Key
-from chatd.domain.ports import Act, Role
+from chatd.domain.records import Act, Role
 from chatd.domain.session import Session
 from tests.crowd import People, gather
 from tests.fakes import FakeLink, World, refused, result_of, sent_to, spawn, told, wire
@@ -52,7 +52,7 @@ def act(words: str, *, who: str = "olga", result: str = "done", **more: str) -> 
 
 def test_watch_logins(world: World, people: People, dana: Session) -> None:
     """Who comes and goes is seen, with where from and where to; only the login is logged."""
-    eve = world.login("eve", world.hub.channel("work"))
+    eve = world.login("eve", world.hub.channels.find("work"))
     world.ask(eve, "switch general")
     world.ask(eve, "quit")
     log = [seen(Seen.LOGIN, "eve", LOGIN), seen(Seen.LOGOUT, "eve")]
@@ -152,7 +152,7 @@ def test_gone_while_watching(world: World, people: People, dana: Session) -> Non
     world.ask(dana, "quit")
     world.login("eve")
     assert sent_to(dana) == []
-    assert len(world.hub.watchers) == 0
+    assert len(world.hub.watch.audience) == 0
 
 
 def test_no_operator_any_more(world: World, people: People, dana: Session) -> None:
@@ -166,11 +166,11 @@ def test_no_operator_any_more(world: World, people: People, dana: Session) -> No
     assert sent_to(dana) == []
     assert shown(seen(Seen.LEAVE, "bob", "general"))[0] in sent_to(people.olga)
     assert world.ask(dana, "watch") == refused(NotAllowed("That is for operators."))
-    world.hub.appoint(dana, Role.OPERATOR)
+    world.hub.watch.appoint(dana, Role.OPERATOR)
     dana.receive("watch")
-    world.hub.appoint(dana, Role.USER)
+    world.hub.watch.appoint(dana, Role.USER)
     world.turn()
-    assert dana.link not in world.hub.watchers
+    assert dana.link not in world.hub.watch.audience
 
 
 def test_the_configuration_takes_operators_away(
@@ -180,18 +180,19 @@ def test_the_configuration_takes_operators_away(
     world.change(operators=frozenset({Key("bob")}))
     world.ask(people.bob, "watch")
     world.change(operators=frozenset())
-    world.hub.only_operators_watch()
+    world.hub.watch.only_operators(world.hub.sessions)
     world.turn()
-    assert (people.bob.link in world.hub.watchers, dana.link in world.hub.watchers) == (False, True)
+    assert people.bob.link not in world.hub.watch.audience
+    assert dana.link in world.hub.watch.audience
 
 
 def test_an_ear_of_another_door(world: World, people: People) -> None:
     """Somebody who isn't in the chat can watch too, until he doesn't want to any more."""
     link = FakeLink()
-    world.hub.watch(link, on=True)
+    world.hub.watch.let(link, on=True)
     world.turn()
     world.login("eve")
-    world.hub.watch(link, on=False)
+    world.hub.watch.let(link, on=False)
     world.login("fay")
     assert link.take() == shown(seen(Seen.LOGIN, "eve", LOGIN))
 

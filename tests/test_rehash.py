@@ -286,7 +286,7 @@ async def test_database_that_cannot_be_written_to(
     with sqlite3.connect(servers.state / "chatd.db") as connection:
         connection.execute("DROP TABLE room")
     assert await refusal(servers, service, GENERAL, RANDOM) == "The database can't be written to."
-    assert [str(channel.name) for channel in service.hub.channels()] == ["general"]
+    assert [str(channel.name) for channel in service.hub.channels.all()] == ["general"]
     assert len(logged_errors.flush()) == 1
 
 

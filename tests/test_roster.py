@@ -19,7 +19,8 @@ from hypothesis.stateful import (
 
 from chatd.domain.events import Event, Said
 from chatd.domain.names import ChannelName, Key, Name, RoomName, key_of, read_name, skeleton_of
-from chatd.domain.ports import Account, Blocks, Holder, Link, Role
+from chatd.domain.ports import Holder, Link
+from chatd.domain.records import Account, Blocks, Role
 from chatd.domain.roster import MemoryRoster, Moves, Seats
 from tests.fakes import FakeLink, result_of
 

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from chatd.domain.errors import Banned, StillMuted
 from chatd.domain.names import ChannelName, Key
-from chatd.domain.ports import Ban, Mute
+from chatd.domain.records import Ban, Mute
 from chatd.domain.sanctions import Sanctions, plain_address, read_network, show_network
 
 GENERAL, WORK = ChannelName("general"), ChannelName("work")

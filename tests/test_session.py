@@ -19,7 +19,7 @@ from chatd.domain.events import (
     Welcomed,
 )
 from chatd.domain.names import ChannelName, Key, Name, read_name
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.session import LINGER, Session, State, Step, is_local
 from tests.fakes import FakeCodec, FakeLink, Notes, World, link_of, result_of, sent_to, wire
 
@@ -249,7 +249,7 @@ def test_lost(world: World, state: State) -> None:
     assert session not in world.hub.sessions
     assert "bob" not in result_of(world.hub.roster.online())
     assert sent_to(session) == []
-    assert all(row.waiting == 0 for row in result_of(world.hub.rows()))
+    assert all(row.waiting == 0 for row in result_of(world.hub.channels.rows()))
 
 
 @pytest.mark.parametrize("state", State)

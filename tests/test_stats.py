@@ -4,7 +4,7 @@ from twisted.internet.task import Clock
 
 from chatd.domain.limits import Gate
 from chatd.domain.names import Key
-from chatd.domain.ports import Ban, Role
+from chatd.domain.records import Ban, Role
 from chatd.journal import StoreJournal
 from chatd.stats import Stats, stats_of
 from tests.fakes import Notes, World, result_of

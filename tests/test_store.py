@@ -8,7 +8,7 @@ import pytest
 
 from chatd.domain.errors import BadMail, NameTaken, NotStored
 from chatd.domain.names import Key, Name, key_of, skeleton_of
-from chatd.domain.ports import Account, Role, Tries
+from chatd.domain.records import Account, Role, Tries
 from tests.stores import GENERAL, STORES, WORK, AnyStore, line, person, store_of
 from tests.threads import Threads
 

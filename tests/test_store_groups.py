@@ -8,7 +8,7 @@ import pytest
 
 from chatd.domain.events import Said
 from chatd.domain.names import GroupName, Key, Name, RoomName, inbox_room
-from chatd.domain.ports import (
+from chatd.domain.records import (
     AdminSet,
     Blocks,
     BlockSet,

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from chatd.domain.names import Key, Name, RoomName, inbox_room
-from chatd.domain.ports import (
+from chatd.domain.records import (
     AccountRemoved,
     AdminSet,
     Ban,

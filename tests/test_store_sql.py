@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from chatd.domain.errors import NotStored
 from chatd.domain.events import Joined, Refused, Said, Welcomed
 from chatd.domain.names import ChannelName, Key, Name, RoomName, inbox_room
-from chatd.domain.ports import BlockSet, GroupMade, ReadUpTo, Record, Standing, StandingSet, Tries
+from chatd.domain.records import BlockSet, GroupMade, ReadUpTo, Record, Standing, StandingSet, Tries
 from chatd.domain.text import Text
 from chatd.journal import StoreJournal
 from chatd.store.files import StoreError, open_database

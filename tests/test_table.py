@@ -20,7 +20,8 @@ from chatd.commands.table import (
 from chatd.domain.errors import BadArguments, BadName, NotAllowed, NotNow, UnknownCommand
 from chatd.domain.events import Asked, Event, Prompt
 from chatd.domain.names import Name
-from chatd.domain.ports import Request, Role
+from chatd.domain.ports import Request
+from chatd.domain.records import Role
 from chatd.domain.session import Session
 from chatd.domain.text import Text
 from tests.fakes import World, refused, told

@@ -19,7 +19,8 @@ from chatd.domain.errors import BadArguments, ChatError, NotAllowed, NotNow, Not
 from chatd.domain.events import Event, Told
 from chatd.domain.hub import Hub
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Act, Request, Role
+from chatd.domain.ports import Request
+from chatd.domain.records import Act, Role
 from chatd.domain.session import Session, State
 from chatd.domain.text import Text
 from tests.fakes import FakeLink, World, refused, result_of, told

@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 from chatd.domain.errors import WrongPassword
 from chatd.domain.events import Prompt
 from chatd.domain.limits import Gate, Lockout
-from chatd.domain.ports import Account, Journal, Role
+from chatd.domain.ports import Journal
+from chatd.domain.records import Account, Role
 from chatd.domain.rooms import Channel
 from chatd.doors.line import LineFactory, LineProtocol
 from chatd.doors.reception import Reception

@@ -29,7 +29,7 @@ from chatd.domain.errors import (
 )
 from chatd.domain.events import Asked, Invited, Prompt, Seen
 from chatd.domain.names import Name, key_of, read_name, skeleton_of
-from chatd.domain.ports import Account, Role
+from chatd.domain.records import Account, Role
 from chatd.domain.session import Session
 from chatd.domain.text import REPLACEMENT, Text
 
@@ -65,7 +65,7 @@ async def introduce(session: Session, line: Text = _NO_NAME) -> None:
 @command("login", when=LOGIN)
 async def login(session: Session, who: Word, password: Password) -> None:
     """Log in with a password, by name or mail address."""
-    changes = session.hub.changes
+    changes = session.hub.accounts.changes
     account = await _account(session, who)
     shown = who if account is None else account.name
     try:
@@ -76,7 +76,8 @@ async def login(session: Session, who: Word, password: Password) -> None:
     except LockedOut as error:
         if not error.first:
             raise
-        session.hub.note(Seen.REFUSAL, shown, f"{error.code} from {session.address or 'here'}")
+        where = f"{error.code} from {session.address or 'here'}"
+        session.hub.watch.note(Seen.REFUSAL, shown, where)
         await session.end(str(error))
     else:
         members = session.hub.members
@@ -90,7 +91,7 @@ async def login(session: Session, who: Word, password: Password) -> None:
 @command("signup", when=LOGIN)
 async def signup(session: Session, name: Name, password: NewPassword) -> None:
     """Open an account and log in."""
-    changes = session.hub.changes
+    changes = session.hub.accounts.changes
     await _check_new(session, name)
     try:
         account = await _open_account(session, name, password)

@@ -10,7 +10,7 @@ from chatd.commands.account import day
 from chatd.commands.table import LOGGED_IN, Caller, Word, command
 from chatd.domain.errors import BadArguments, NameTaken, NoSuchUser, NotAllowed, NotYourself
 from chatd.domain.names import Name, key_of, skeleton_of
-from chatd.domain.ports import Account, Role
+from chatd.domain.records import Account, Role
 from chatd.domain.text import plural
 
 _SHOWN: Final = 100
@@ -53,12 +53,12 @@ async def account_remove(caller: Caller, target: Name) -> None:
     account = await _account(caller, target)
     if account.key == caller.key:
         raise NotYourself("You can't remove your own account.")
-    hub.removed[account.key] = account.created
+    hub.accounts.lock(account)
     try:
         await _put_out(caller, account, "Your account has been removed. Goodbye.")
-        await hub.remove(account)
+        await hub.accounts.remove(account)
     except BaseException:
-        del hub.removed[account.key]
+        hub.accounts.unlock(account)
         raise
     caller.answer(f"Removed the account {account.name}.")
 
@@ -74,7 +74,7 @@ async def account_passwd(caller: Caller, target: Name) -> None:
     await hub.store.set_password(account, hashed)
     if hub.members is not None:
         await hub.members.set_password(account.key, hashed)
-    hub.account_changed(account.key)
+    hub.accounts.changed(account.key)
     await _put_out(caller, account, "Your password has been changed by an operator. Goodbye.")
     caller.answer(f"The password of {account.name} is {password} now.")
 
@@ -90,10 +90,10 @@ async def account_role(caller: Caller, target: Name, role: Word) -> None:
     if new is Role.USER and account.key in hub.rules.operators:
         raise NotAllowed(f"The configuration makes {account.name} an operator.")
     await hub.store.set_role(account, new)
-    hub.account_changed(account.key)
+    hub.accounts.changed(account.key)
     holder = await hub.roster.find(account.name)
     if holder is not None:
-        hub.appoint(holder, new)
+        hub.watch.appoint(holder, new)
     caller.answer(f"{account.name} is {'an operator' if new is Role.OPERATOR else 'a user'} now.")
 
 

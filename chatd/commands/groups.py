@@ -18,7 +18,7 @@ from chatd.domain.errors import (
 from chatd.domain.events import Mailed
 from chatd.domain.mail import CHUNK
 from chatd.domain.names import Name, key_of, read_group_name, read_name
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.rooms import Group
 from chatd.domain.session import Session
 from chatd.domain.text import Text
@@ -35,7 +35,7 @@ async def create(session: Session, group: Word, members: Text = _NOBODY) -> None
     hub, name = session.hub, read_group_name(group)
     names = [await _valid(session, word) for word in members.split()]
     try:
-        raise GroupExists(hub.channel(name).name)
+        raise GroupExists(hub.channels.find(name).name)
     except NoSuchChannel:
         hub.groups.create(session, name, names)
     away = [key for key in map(key_of, names) if hub.roster.local(key) is None]

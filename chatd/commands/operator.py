@@ -17,7 +17,8 @@ from chatd.domain.errors import (
 )
 from chatd.domain.events import Muted, Told
 from chatd.domain.names import Name, key_of, read_name
-from chatd.domain.ports import Ban, Holder, Mute, Role
+from chatd.domain.ports import Holder
+from chatd.domain.records import Ban, Mute, Role
 from chatd.domain.rooms import Channel
 from chatd.domain.sanctions import read_network, show_network
 from chatd.domain.text import Text, plural, spell
@@ -90,9 +91,9 @@ async def unmute(caller: Caller, target: Word) -> None:
 @command("empty", needs=Role.OPERATOR, when=LOGGED_IN)
 async def empty(caller: Caller, target: Word, reason: Text = _NO_REASON) -> None:
     """Put everybody out of a channel; those who wait for it get in then."""
-    channel = caller.hub.channel(target)
+    channel = caller.hub.channels.find(target)
     caller.answer(f"{channel.name} has been emptied.")
-    await caller.hub.empty(
+    await caller.hub.channels.empty(
         channel, f"The {channel.name} channel has been emptied{_because(reason)}"
     )
 
@@ -147,8 +148,8 @@ def announce(caller: Caller, text: Text) -> None:
 def watch(caller: Caller) -> None:
     """See joins, leaves, logins, refusals and operator acts as they happen; again: no longer."""
     hub = caller.hub
-    on = hub.watchers not in caller.link.audiences
-    hub.watch(caller.link, on=on)
+    on = hub.watch.audience not in caller.link.audiences
+    hub.watch.let(caller.link, on=on)
     caller.answer("You are watching." if on else "You are no longer watching.")
 
 
@@ -186,7 +187,7 @@ def _place(caller: Caller, target: str) -> tuple[Channel, Name]:
     place, colon, name = target.partition(":")
     if not (colon and place and name):
         raise BadArguments("Write the channel and the name as general:bob.")
-    return caller.hub.channel(place), read_name(name)
+    return caller.hub.channels.find(place), read_name(name)
 
 
 async def _somebody_in(caller: Caller, target: str) -> tuple[Channel, Holder]:

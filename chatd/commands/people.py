@@ -5,7 +5,7 @@ from typing import Final
 from chatd.commands.table import Caller, command
 from chatd.domain.errors import Blocked, NoSuchUser, TooMany
 from chatd.domain.names import Name, key_of
-from chatd.domain.ports import Role
+from chatd.domain.records import Role
 from chatd.domain.session import Session
 from chatd.domain.text import plural
 
@@ -60,7 +60,7 @@ async def block(session: Session, name: Name) -> None:
         raise NoSuchUser(name)
     if len(session.blocks.blocked) >= _MOST_BLOCKED:
         raise TooMany(f"You have blocked {_MOST_BLOCKED} people; that is as many as may be.")
-    await session.hub.block(session, shown, on=True)
+    session.hub.blocking.block(session, shown, on=True)
 
 
 @command("unblock", needs=Role.USER)
@@ -69,7 +69,7 @@ async def unblock(session: Session, name: Name) -> None:
     shown, _ = await _look_up(session, name)
     if key_of(name) not in session.blocks.blocked:
         raise Blocked(f"You have not blocked {shown or name}.")
-    await session.hub.block(session, shown or name, on=False)
+    session.hub.blocking.block(session, shown or name, on=False)
 
 
 @command("blocked", needs=Role.USER)

@@ -15,19 +15,19 @@ _USUAL_LINES: Final = 20
 @command("list", when=LOGGED_IN)
 async def list_channels(caller: Caller) -> None:
     """List the channels: how many are in each, how many may be, how many wait."""
-    caller.tell(ChannelsListed(await caller.hub.rows()))
+    caller.tell(ChannelsListed(await caller.hub.channels.rows()))
 
 
 @command("switch", when=LOGGED_IN)
 async def switch(session: Session, channel: Word) -> None:
     """Leave this channel, or its queue, for another one."""
-    place = session.place
-    if session.group is not None and place is not None and place is session.hub.channel(channel):
+    place, channels = session.place, session.hub.channels
+    if session.group is not None and place is not None and place is channels.find(channel):
         # The lines went to a group, and now they go to the channel again.
         session.talk_in(None)
         session.answer(f"You are talking in the {place.name} channel again.")
         return
-    target = session.hub.destination(channel, session.place)
+    target = channels.destination(channel, session.place)
     session.talk_in(None)
     if session.place is not None:
         await session.leave()

@@ -33,7 +33,8 @@ from chatd.domain.errors import (
 from chatd.domain.events import Asked, Event, Prompt
 from chatd.domain.hub import Hub
 from chatd.domain.names import Key, Name, read_name
-from chatd.domain.ports import Act, Hearer, Request, Role
+from chatd.domain.ports import Hearer, Request
+from chatd.domain.records import Act, Role
 from chatd.domain.session import Session, State
 from chatd.domain.text import Text, clean
 
@@ -354,7 +355,7 @@ async def _act(wanted: Command, caller: Caller, text: str) -> None:
         raise
     finally:
         target, reason = given.pop("target", ""), given.pop("reason", "")
-        caller.hub.audited(
+        caller.hub.watch.audited(
             Act(
                 caller.hub.clock.seconds(),
                 caller.name,

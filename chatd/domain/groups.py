@@ -33,11 +33,11 @@ from chatd.domain.names import (
     read_group_name,
     skeleton_of,
 )
-from chatd.domain.ports import (
+from chatd.domain.ports import Holder
+from chatd.domain.records import (
     AdminSet,
     GroupEnded,
     GroupMade,
-    Holder,
     Record,
     Standing,
     StandingSet,

@@ -11,7 +11,8 @@ from typing import Final
 import attrs
 
 from chatd.domain.errors import LockedOut, TooBusy
-from chatd.domain.ports import Clock, Timer, Tries
+from chatd.domain.ports import Clock, Timer
+from chatd.domain.records import Tries
 
 _WHOLE: Final = 10  # an account's tries over all addresses, in multiples of those from one
 _FORGET: Final = 10  # tries without a lock are forgotten after so many lock times

@@ -14,18 +14,8 @@ from chatd.domain.audience import Audience
 from chatd.domain.errors import MailboxFull
 from chatd.domain.events import Detached, Mailed, MailWanted, MessageSent, Said, Told, Tuned
 from chatd.domain.names import INBOX, SERVER, Key, Name, RoomName, inbox_room, key_of
-from chatd.domain.ports import (
-    Account,
-    Clock,
-    Format,
-    Hearer,
-    Holder,
-    Journal,
-    Link,
-    ReadUpTo,
-    Store,
-    Timer,
-)
+from chatd.domain.ports import Clock, Format, Hearer, Holder, Journal, Link, Store, Timer
+from chatd.domain.records import Account, ReadUpTo
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.text import Text, plural
 

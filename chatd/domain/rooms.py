@@ -8,7 +8,7 @@ import attrs
 
 from chatd.domain.audience import Audience
 from chatd.domain.names import ChannelName, GroupName, Key, Name, RoomName, group_room, key_of
-from chatd.domain.ports import StoredGroup
+from chatd.domain.records import StoredGroup
 
 
 @attrs.define(eq=False)

@@ -13,7 +13,8 @@ import attrs
 
 from chatd.domain.errors import Banned, StillMuted
 from chatd.domain.names import ChannelName, Key
-from chatd.domain.ports import Ban, Clock, Mute
+from chatd.domain.ports import Clock
+from chatd.domain.records import Ban, Mute
 from chatd.domain.text import spell
 
 Network = IPv4Network | IPv6Network

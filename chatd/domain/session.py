@@ -42,7 +42,8 @@ from chatd.domain.hub import Hub
 from chatd.domain.limits import TokenBucket
 from chatd.domain.mail import Reader
 from chatd.domain.names import EVERYONE, ChannelName, GroupName, Key, Name, RoomName, key_of
-from chatd.domain.ports import Account, Blocks, Codec, Line, Link, Mark, Role, Timer
+from chatd.domain.ports import Codec, Line, Link, Mark, Timer
+from chatd.domain.records import Account, Blocks, Role
 from chatd.domain.rooms import Channel, Group
 from chatd.domain.text import plural
 
@@ -249,7 +250,7 @@ class Session:
             now = self.hub.clock.seconds()
             parting = self._parting()
             self.hub.counts.drops += 1
-            self.hub.note(Seen.DROP, self._shown, reason)
+            self.hub.watch.note(Seen.DROP, self._shown, reason)
             if parting:
                 parting = (Dropped(parting[0].room, self.name, reason, now), *parting)
             await self._depart(*parting)
@@ -282,7 +283,7 @@ class Session:
         self.hub.counts.refusals += 1
         if not error.audited:
             code = f"{error.code} at {self.door}"
-            self.hub.note(Seen.REFUSAL, self._shown, code, logged=self._name is None)
+            self.hub.watch.note(Seen.REFUSAL, self._shown, code, logged=self._name is None)
         self.tell(Refused(error.code, str(error), self.hub.clock.seconds()))
 
     def ask(self, asked: Asked) -> None:
@@ -302,13 +303,13 @@ class Session:
         if self.state is not State.LOGIN:
             return  # gone while the password was being checked
         if account is not None:
-            self.hub.check_current(account, changes)
+            self.hub.accounts.check_current(account, changes)
         await self.hub.claim(name, self)
         self._name = name
-        self.block(self.hub.with_changes(key_of(name), blocks))
+        self.block(self.hub.blocking.with_changes(key_of(name), blocks))
         self.step(Step.IDENTIFY)
         self.hub.counts.logins += 1
-        self.hub.note(Seen.LOGIN, name, f"from {self.address or 'here'} by {self.door}")
+        self.hub.watch.note(Seen.LOGIN, name, f"from {self.address or 'here'} by {self.door}")
         self.hub.journal.append(Tuned(EVERYONE), self.link)
         if self.home is None:
             self.tell(Welcomed(name, None, self.hub.rules.server, self.hub.clock.seconds()))
@@ -329,7 +330,7 @@ class Session:
     async def enter(self, channel: Channel) -> None:
         """Go from the lobby into a channel, or into its queue."""
         self.place = channel
-        if not await self.hub.enter(self, channel):
+        if not await self.hub.channels.enter(self, channel):
             self.step(Step.QUEUE)
 
     def admitted(self) -> None:
@@ -367,7 +368,7 @@ class Session:
             self.home = None
         if self.place is not None and self.place.name == name:
             if self.state is State.IN_ROOM:
-                self.hub.note(Seen.LEAVE, self.name, name, logged=False)
+                self.hub.watch.note(Seen.LEAVE, self.name, name, logged=False)
             self.place = None
             self.step(Step.LEAVE)
             self.answer(f"The channel {name} is closed.")
@@ -418,7 +419,7 @@ class Session:
         assert self.place is not None
         told, channel, self.place = self._parting(), self.place, None
         self.step(Step.LEAVE)
-        await self.hub.leave(self, channel, *told)
+        await self.hub.channels.leave(self, channel, *told)
 
     async def end(self, text: str) -> None:
         """Leave everything, say farewell with these words and close."""
@@ -439,12 +440,12 @@ class Session:
         self._waiting = None
         try:
             if channel is not None:
-                await self.hub.leave(self, channel, *told)
+                await self.hub.channels.leave(self, channel, *told)
         finally:
             # Whatever becomes of the others, the name is free again.
             if self._name is not None:
                 await self.hub.roster.release(self)
-                self.hub.note(Seen.LOGOUT, self._name)
+                self.hub.watch.note(Seen.LOGOUT, self._name)
                 self.hub.journal.append(Detached(), self.link)
                 if self._reader is not None:
                     self.hub.mail.end(self._reader)

@@ -16,7 +16,8 @@ from chatd.domain.errors import ChatError, Incident, NotNow, UnknownCommand
 from chatd.domain.events import Event, Refused, Told
 from chatd.domain.hub import Hub
 from chatd.domain.names import Key, Name
-from chatd.domain.ports import Format, Request, Role
+from chatd.domain.ports import Format, Request
+from chatd.domain.records import Role
 from chatd.domain.session import State
 from chatd.domain.text import clean
 from chatd.doors.line import FORMAT

@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 
 from chatd import __version__
 from chatd.domain.errors import ChatError
-from chatd.domain.ports import Act
+from chatd.domain.records import Act
 from chatd.doors.console import Console, Outcome
 from chatd.doors.functions import names_for
 
@@ -172,7 +172,7 @@ class Prompt(Manhole):
         text, console, hub = line.decode(), self._console, self._console.hub
         if text.strip():
             where = (console.name, console.door, console.address)
-            hub.audit.note(Act(hub.clock.seconds(), *where, "python", "", text, "", "typed"))
+            hub.watch.audit.note(Act(hub.clock.seconds(), *where, "python", "", text, "", "typed"))
         self._running = True
         Manhole.lineReceived(self, line)
         self._running = False

@@ -161,7 +161,7 @@ class Transport(SSHServerTransport):
         self._stop_timer()
         super().connectionLost(reason)
         if self.operator is not None:
-            self.factory.reception.hub.note(Seen.LOGOUT, self.operator.name)
+            self.factory.reception.hub.watch.note(Seen.LOGOUT, self.operator.name)
 
     def logged_in(self) -> None:
         """Take note: the client has shown who it is."""
@@ -172,13 +172,13 @@ class Transport(SSHServerTransport):
             self._stop_timer()
             where = f"from {self.address or 'here'} by {self.factory.reception.kind}"
             words = f"{where} with {fingerprint(listed.blob)}"
-            self.factory.reception.hub.note(Seen.LOGIN, listed.name, words)
+            self.factory.reception.hub.watch.note(Seen.LOGIN, listed.name, words)
 
     def refused(self, text: str) -> None:
         """Tell operators and the log that a stranger was refused something."""
         hub = self.factory.reception.hub
         hub.counts.refusals += 1
-        hub.note(Seen.REFUSAL, self.address or "somebody here", f"{self._kind}: {text}")
+        hub.watch.note(Seen.REFUSAL, self.address or "somebody here", f"{self._kind}: {text}")
 
     def end(self, text: str) -> None:
         """Say goodbye and close, once every session has got its last words through.
@@ -199,7 +199,7 @@ class Transport(SSHServerTransport):
         hub = self.factory.reception.hub
         hub.counts.drops += 1
         who = self.operator.name if self.operator else self.address
-        hub.note(Seen.DROP, who, reason)
+        hub.watch.note(Seen.DROP, who, reason)
         self.transport.abortConnection()
 
     def sendDisconnect(self, reason: int, desc: bytes | str) -> None:

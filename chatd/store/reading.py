@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from chatd.domain.events import Said
 from chatd.domain.names import GroupName, Key, Name, RoomName, group_room, inbox_room
-from chatd.domain.ports import Blocks, Standing, StoredGroup
+from chatd.domain.records import Blocks, Standing, StoredGroup
 from chatd.domain.text import Text
 from chatd.store.rooms import GROUP_KIND, is_room, last_number, read_upto
 from chatd.store.tables import account, block, line, room, standing

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from chatd.domain.events import Said
 from chatd.domain.names import GROUP, Key, RoomName
-from chatd.domain.ports import (
+from chatd.domain.records import (
     AccountRemoved,
     AdminSet,
     BlockSet,

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from chatd.domain.events import Said
 from chatd.domain.names import GROUP, INBOX, ChannelName, GroupName, RoomName, key_of
-from chatd.domain.ports import ReadUpTo, Standing
+from chatd.domain.records import ReadUpTo, Standing
 from chatd.store.tables import line, room, standing
 
 _log = Logger()

@@ -6,7 +6,7 @@ import attrs
 import sqlalchemy as sa
 
 from chatd.domain.names import ChannelName, Key
-from chatd.domain.ports import Ban, Mute
+from chatd.domain.records import Ban, Mute
 from chatd.store.tables import ban, mute
 
 

@@ -19,7 +19,7 @@ from twisted.python.threadpool import ThreadPool
 from chatd.domain.errors import BadMail, ChatError, NameTaken, NotStored
 from chatd.domain.events import Said
 from chatd.domain.names import ChannelName, Key, Name, RoomName, inbox_room
-from chatd.domain.ports import (
+from chatd.domain.records import (
     Account,
     Ban,
     Blocks,

@@ -4,7 +4,7 @@ Each fits its Protocol in :mod:`chatd.domain.ports`, and the store passes the co
 the real one passes (``test_store.py``).
 """
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
 import attrs
@@ -20,20 +20,23 @@ from chatd.domain.errors import (
     LockedOut,
     WrongPassword,
 )
-from chatd.domain.events import Asked, Event, Refused, Said, Told, Watched
+from chatd.domain.events import Asked, Event, Place, Refused, Said, Told, Watched
 from chatd.domain.hub import Hub
 from chatd.domain.names import RESERVED, ChannelName, Key, Name, key_of, read_name, skeleton_of
 from chatd.domain.ports import Format, Line, Mark, Request
-from chatd.domain.records import Account, Act, Role
+from chatd.domain.records import Account, Act, Role, Transfer
 from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.rules import Rules
 from chatd.domain.session import Session
 from chatd.domain.text import Text
+from chatd.domain.transfers import FileRules, Files
 from chatd.journal import MemoryJournal
 from tests.memory import MemoryStore as MemoryStore
 
 T = TypeVar("T")
+
+GIB = 1024**3
 
 RULES = Rules(
     server="chatd",
@@ -54,6 +57,18 @@ RULES = Rules(
     history_reads=8,
 )
 """The default configuration's rules, but for the limit on lines, which few tests are about."""
+
+
+FILE_RULES = FileRules(
+    file_bytes=4 * GIB,
+    user_bytes=8 * GIB,
+    total_bytes=32 * GIB,
+    spare_bytes=GIB // 4,
+    user_files=20,
+    expire_seconds=72 * 3600,
+    ticket_seconds=3600,
+)
+"""The default configuration's, too."""
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> Deferred[None]:
@@ -89,6 +104,7 @@ class FakeLink:
     audiences: tuple[Audience, ...] = ()
     deaf_to: frozenset[Key] = frozenset()
     busy: bool = False
+    host: str = "192.0.2.1"
     sent: list[bytes | Event] = attrs.field(factory=list)
     closed: bool = False
     aborted: bool = False
@@ -218,6 +234,30 @@ class Notes:
 
 
 @attrs.define
+class FakeSpool:
+    """A disk for files that only knows how much there is."""
+
+    files: dict[str, int] = attrs.field(factory=dict)
+    room: int = 10**12
+
+    def sizes(self) -> dict[str, int]:
+        """What is there."""
+        return dict(self.files)
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Forget the others."""
+        self.files = {name: size for name, size in self.files.items() if name in names}
+
+    def remove(self, name: str) -> None:
+        """Forget it."""
+        self.files.pop(name, None)
+
+    def free(self) -> int:
+        """How much there is room for."""
+        return self.room
+
+
+@attrs.define
 class FakeAudit:
     """An audit log that remembers."""
 
@@ -263,6 +303,10 @@ class World:
     audit: FakeAudit = attrs.field(factory=FakeAudit)
     server: FakeServer = attrs.field(factory=FakeServer)
     seen: list[Watched] = attrs.field(factory=list)
+    spool: FakeSpool = attrs.field(factory=FakeSpool)
+    places: tuple[Place, ...] = (Place("", 5080, tls=False),)
+    tickets: int = 0
+    wrong: str | None = None
     hub: Hub = attrs.field(init=False)
     journal: MemoryJournal = attrs.field(init=False)
 
@@ -281,11 +325,28 @@ class World:
             log=self.seen.append,
         )
         self.hub.server = self.server
+        self.hub.files = Files(
+            self.hub,
+            FILE_RULES,
+            self.spool,
+            self.ticket,
+            lambda host: tuple(attrs.evolve(place, host=host) for place in self.places),
+            self.scan,
+        )
         self.journal = self.hub.journal = MemoryJournal(self.clock, self.hub)
 
     def change(self, **rules: Any) -> None:
         """Change the rules."""
         self.rules = self.hub.rules = attrs.evolve(self.hub.rules, **rules)
+
+    def ticket(self) -> str:
+        """A ticket that is easily told from others."""
+        self.tickets += 1
+        return f"{self.tickets:032x}"
+
+    async def scan(self, transfer: Transfer) -> str | None:
+        """What is wrong with a file."""
+        return self.wrong
 
     def incident(self) -> int:
         """Count an error that is no refusal."""

@@ -33,12 +33,14 @@ from chatd.domain.records import (
     GroupEnded,
     GroupMade,
     Mute,
+    Offer,
     ReadUpTo,
     Record,
     Role,
     Standing,
     StandingSet,
     StoredGroup,
+    Transfer,
     Tries,
 )
 
@@ -64,6 +66,9 @@ class MemoryStore:
     wrong: dict[tuple[str, str], Tries] = attrs.field(factory=dict)
     bans: dict[str, Ban] = attrs.field(factory=dict)
     mutes: dict[tuple[ChannelName, Key], Mute] = attrs.field(factory=dict)
+    files: dict[int, Transfer] = attrs.field(factory=dict)
+    offers: dict[int, dict[Key, Offer]] = attrs.field(factory=dict)
+    last_file: int = 0
     broken: bool = False
 
     def account(self, key: Key) -> Deferred[Account | None]:
@@ -154,6 +159,43 @@ class MemoryStore:
         """As SqlStore."""
         found = [one for key, one in sorted(self.accounts.items()) if containing in key]
         return succeed((found[:most], len(found)))
+
+    def transfers(self) -> Sequence[tuple[Transfer, tuple[Offer, ...]]]:
+        """As SqlStore."""
+        return [
+            (transfer, tuple(offer for _, offer in sorted(self.offers[number].items())))
+            for number, transfer in sorted(self.files.items())
+        ]
+
+    def add_transfer(self, transfer: Transfer, offers: Sequence[Offer]) -> Deferred[Transfer]:
+        """As SqlStore."""
+        self.last_file += 1
+        new = self.files[self.last_file] = attrs.evolve(transfer, id=self.last_file)
+        self.offers[new.id] = {offer.key: offer for offer in offers}
+        return succeed(new)
+
+    def set_transfer(self, transfer: Transfer) -> Deferred[None]:
+        """As SqlStore."""
+        if transfer.id in self.files:
+            self.files[transfer.id] = transfer
+        return succeed(None)
+
+    def set_offer(self, transfer: int, offer: Offer) -> Deferred[None]:
+        """As SqlStore."""
+        if offer.key in self.offers.get(transfer, {}):
+            self.offers[transfer][offer.key] = offer
+        return succeed(None)
+
+    def remove_offer(self, transfer: int, key: Key) -> Deferred[None]:
+        """As SqlStore."""
+        self.offers.get(transfer, {}).pop(key, None)
+        return succeed(None)
+
+    def remove_transfer(self, transfer: int) -> Deferred[None]:
+        """As SqlStore."""
+        self.files.pop(transfer, None)
+        self.offers.pop(transfer, None)
+        return succeed(None)
 
     def sanctions(self) -> tuple[Sequence[Ban], Sequence[Mute]]:
         """As SqlStore."""

@@ -347,6 +347,12 @@ def test_help_lists_every_command(world: World, people: People) -> None:
         "/transfer NAME (also /changeAdmin): Make another member the admin of this group.",
         "/leave: Be a member of this group no longer.",
         "/offline: Show the messages that you have not read yet.",
+        '/send TARGET FILE (also /fileTransfer): Send a file, as "NAME [SIZE]", to a person, to '
+        "@GROUP or a group, or to your channel.",
+        "/files: List the files that you are offered, and those that you send.",
+        "/get FILE: Get a fresh ticket: to fetch a file, or to go on sending one; as /files "
+        "numbers them.",
+        "/cancel FILE: Take a file back that you send, or decline one that you are offered.",
         "/whoelse: List everybody online, in every channel.",
         "/wholasthr: List who logged in within the last hour, online or not.",
         "/ping NAME: Tell whether somebody is online, offline, or has blocked you.",

@@ -30,6 +30,7 @@ SEEDS = [
     ("unblock bob", "unblock", "bob"),
     ("ping bob", "ping", "bob"),
     ("offline", "offline", ""),
+    ("fileTransfer bob notes.pdf", "send", "bob notes.pdf"),
     ("logout", "quit", ""),
     ("disconnect", "quit", ""),
     ("w bob hi", "whisper", "bob hi"),
@@ -51,6 +52,7 @@ OTHER_NAMES = {
     "groups": ["grouplist"],
     "whisper": ["w"],
     "message": ["m"],
+    "send": ["fileTransfer"],
     "quit": ["logout", "disconnect"],
 }
 

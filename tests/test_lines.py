@@ -3,6 +3,7 @@
 import time
 from typing import cast
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,20 +29,24 @@ from chatd.domain.events import (
     Messaged,
     MessageSent,
     Muted,
+    Place,
     Queued,
     Recalled,
     Refused,
     Said,
     Seen,
+    TicketGiven,
     Told,
     Tuned,
     Untuned,
     Watched,
+    Way,
     Welcomed,
     WentAfk,
     Whispered,
     WhisperSent,
 )
+from chatd.domain.filenames import FileName
 from chatd.domain.names import (
     EVERYONE,
     RESERVED,
@@ -105,7 +110,53 @@ NOTICES: list[tuple[Event, str]] = [
 ]
 """What stands inside ``[Server message (TIME)]``."""
 
+TICKET = "0123456789abcdef" * 2
+PUT = TicketGiven(
+    way=Way.PUT,
+    number=3,
+    ticket=TICKET,
+    name=FileName("my notes.pdf"),
+    path="~/my notes.pdf",
+    size=1536,
+    sha256="",
+    other="the group team",
+    done=0,
+    places=(Place("10.0.0.1", 5080, tls=False),),
+    seconds=3600,
+    at=NOW,
+)
+GET = attrs.evolve(PUT, way=Way.GET, sha256="ab" * 32, other="alice")
+
 LINES: list[tuple[Event, list[str]]] = [
+    (
+        PUT,
+        [
+            "[Server message (12:01:05)] To send file 3, my notes.pdf (1.5 KiB), to the group "
+            "team, within 60 minutes paste one of these into a shell:",
+            f"    (echo PUT {TICKET} $(wc -c <~/'my notes.pdf'); cat <~/'my notes.pdf') "
+            "| nc 10.0.0.1 5080",
+            f"    curl -g -T ~/'my notes.pdf' http://10.0.0.1:5080/{TICKET}",
+        ],
+    ),
+    (
+        attrs.evolve(PUT, size=None, seconds=90, places=(Place("::1", 443, tls=True),)),
+        [
+            "[Server message (12:01:05)] To send file 3, my notes.pdf, to the group team, within "
+            "1 minute 30 seconds paste one of these into a shell:",
+            f"    curl -g -T ~/'my notes.pdf' https://[::1]:443/{TICKET}",
+        ],
+    ),
+    (
+        GET,
+        [
+            "[Server message (12:01:05)] alice has sent you file 3, my notes.pdf (1.5 KiB), "
+            f"sha256 {'ab' * 32}.",
+            "[Server message (12:01:05)] To fetch it, within 60 minutes paste one of these into a "
+            "shell:",
+            f"    echo GET {TICKET} | nc 10.0.0.1 5080 > 'my notes.pdf'",
+            f"    curl -gf -o 'my notes.pdf' http://10.0.0.1:5080/{TICKET}",
+        ],
+    ),
     (Said(GENERAL, ALICE, Text("hello"), NOW), ["[alice (12:01:05)] hello"]),
     (Said(GENERAL, ALICE, Text("été \N{SNOWMAN}"), NOW), ["[alice (12:01:05)] été \N{SNOWMAN}"]),
     (Said(TEAM, ALICE, Text("hello"), NOW, 7), ["[alice @team (12:01:05)] hello"]),

@@ -39,6 +39,7 @@ class Person:
     account: Account | None = None
     role: Role = Role.GUEST
     address: str = ""
+    host: str = ""
 
     @property
     def key(self) -> Key:

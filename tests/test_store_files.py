@@ -79,6 +79,13 @@ SECOND = (
 )
 """What may be in the one of the second."""
 
+THIRD = (
+    *SECOND,
+    "ban VALUES ('10.0.0.0/8', 0.0, 'spam', 'Olga', 100.5)",
+    "mute VALUES ('general', 'bob', 200.5)",
+)
+"""What may be in the one of the third."""
+
 
 def early_database(state: Path, version: str, rows: tuple[str, ...]) -> None:
     """Make the database of an early chatd, with something in it."""
@@ -245,7 +252,7 @@ def test_migrations_make_the_schema(tmp_path: Path) -> None:
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr ORDER BY name"
         )
         assert without_rowid.scalars().all() == [
-            *("ban", "block", "line", "mute", "standing", "tries")
+            *("ban", "block", "line", "mute", "offer", "standing", "tries")
         ]
     database.close()
 
@@ -304,6 +311,19 @@ def test_database_of_the_second_chatd(tmp_path: Path) -> None:
 
     assert {name: contents(path, f"SELECT * FROM {name}") for name in names} == before
     assert contents(path, "SELECT * FROM ban") == contents(path, "SELECT * FROM mute") == []
+
+
+def test_database_of_the_third_chatd(tmp_path: Path) -> None:
+    """A database from before there were files keeps all it has, and has no file in it."""
+    early_database(tmp_path, "0003", THIRD)
+    path = tmp_path / "chatd.db"
+    names = ["account", "room", "line", "standing", "block", "tries", "ban", "mute"]
+    before = {name: contents(path, f"SELECT * FROM {name}") for name in names}
+
+    open_database(URL, tmp_path).close()
+
+    assert {name: contents(path, f"SELECT * FROM {name}") for name in names} == before
+    assert contents(path, "SELECT * FROM transfer") == contents(path, "SELECT * FROM offer") == []
 
 
 def test_failed_migration_changes_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatd.domain.text import clean, erase, plural, spell
+from chatd.domain.text import clean, erase, plural, size_of, spell
 
 ACUTE = "\N{COMBINING ACUTE ACCENT}"
 ZWJ = "\N{ZERO WIDTH JOINER}"
@@ -80,6 +80,26 @@ def test_plural(count: int, shown: str) -> None:
 def test_plural_with_an_s() -> None:
     """Most nouns only take an s."""
     assert (plural(1, "line"), plural(2, "line")) == ("1 line", "2 lines")
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1024**2 - 1, "1024.0 KiB"),
+        (1024**2, "1.0 MiB"),
+        (4 * 1024**3, "4.0 GiB"),
+        (1024**4, "1.0 TiB"),
+        (5000 * 1024**4, "5000.0 TiB"),
+    ],
+)
+def test_size_of(count: int, shown: str) -> None:
+    """A number of bytes is told in the largest unit of which there is one."""
+    assert size_of(count) == shown
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from chatd.domain.errors import WrongPassword
-from chatd.domain.events import Prompt
+from chatd.domain.events import Prompt, Way
 from chatd.domain.limits import Gate, Lockout
 from chatd.domain.ports import Journal
 from chatd.domain.records import Account, Role
@@ -31,6 +31,7 @@ from chatd.members import MembersFile
 from chatd.wire.lines import LineFormat
 from chatd.wire.telnet import DO, DONT, ECHO, IAC, WILL, WONT
 from tests.fakes import RULES, PlainPasswords, World, spawn
+from tests.sending import begin, bring, claim, complete, stop
 
 NOON: Final = 12 * 3600
 TICK: Final = 0.125  # seconds; a fraction that floats can count by
@@ -282,6 +283,25 @@ class Player:
             )
             self._listed.start(2)
 
+    def _sends(self, name: str, count: str) -> None:
+        """Come to the files port, and break off where the file isn't complete."""
+        made = begin(self._world, self._ticket(name))
+        bring(self._world, made, int(count))
+        if int(count) == made.transfer.size:
+            complete(self._world, made)
+        else:
+            stop(self._world, made)
+
+    def _fetches(self, name: str, count: str) -> None:
+        made = claim(self._world, self._ticket(name), Way.GET)
+        spawn(self._world.hub.files.gave(made, 0, int(count)))
+
+    def _ticket(self, name: str) -> str:
+        """The ticket in the line that somebody has read last."""
+        found = re.search("[0-9a-f]{32}", self._clients[name].last_read)
+        assert found is not None
+        return found[0]
+
     def _server_stops(self) -> None:
         """Stop as the service does, once an operator has asked for it."""
         assert self._world.server.stopped
@@ -309,6 +329,8 @@ class Player:
         (r"(\w+) is disconnected", _disconnected),
         (r"(\d+) seconds? pass(?:es)?", _passes),
         (r"the members file has (.*)", _members),
+        (r"(\w+) sends (\d+) bytes with that ticket", _sends),
+        (r"(\w+) fetches (\d+) bytes with that ticket", _fetches),
         (r"the server stops", _server_stops),
         (r"the server runs on", _server_runs),
         (r"(\w+) dies", _dies),
@@ -323,7 +345,8 @@ def expanded(text: str) -> list[str]:
     if counted := re.search(r"\{(\d+)\.\.(\d+)\}", text):
         before, after = text[: counted.start()], text[counted.end() :]
         return [f"{before}{n}{after}" for n in range(int(counted[1]), int(counted[2]) + 1)]
-    return [line.removesuffix(" ") for line in text.split("| ")] if "| " in text else [text]
+    lines = [line.removesuffix(" ") for line in text.split("| ")] if "| " in text else [text]
+    return [line.replace("{|}", "|") for line in lines]
 
 
 def plays() -> Iterator[tuple[Path, type[Client], MakeJournal]]:

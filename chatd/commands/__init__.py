@@ -5,9 +5,9 @@ A new command is a function in one of these modules; see :mod:`chatd.commands.ta
 
 from typing import Final
 
-from chatd.commands import account, accounts, basics, groups, operator, people, rooms, talk
+from chatd.commands import account, accounts, basics, files, groups, operator, people, rooms, talk
 from chatd.commands.table import CommandTable
 
 TABLE: Final = CommandTable.collect(
-    talk, rooms, groups, people, account, basics, operator, accounts
+    talk, rooms, groups, files, people, account, basics, operator, accounts
 )

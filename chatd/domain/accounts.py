@@ -17,6 +17,7 @@ from chatd.domain.mail import Mail
 from chatd.domain.names import Key, RoomName, inbox_room
 from chatd.domain.ports import Journal
 from chatd.domain.records import Account, AccountRemoved
+from chatd.domain.transfers import Files
 
 _LOOK_SECONDS: Final = 0.01
 
@@ -28,6 +29,7 @@ class Desk(Protocol):
     groups: Groups
     mail: Mail
     blocking: Blocking
+    files: Files
     wait: Callable[[float], Awaitable[object]]
 
 
@@ -75,6 +77,7 @@ class Accounts:
         """
         desk, key, inbox = self._desk, account.key, inbox_room(account.key)
         desk.groups.forget(key)
+        await desk.files.forget(key)
         desk.mail.forget(key)
         desk.blocking.forget(key)
         self._going[inbox] = True

@@ -309,6 +309,112 @@ class ShuttingDown(ChatError):
         super().__init__(f"The server shuts down in {left}; nobody can log in now.")
 
 
+class BadFileName(ChatError):
+    """A file's name of which nothing harmless is left."""
+
+    code = "bad_file_name"
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(f"{shown or 'Nothing'} is not a file name.")
+
+
+class NoFiles(ChatError):
+    """There is no door for files."""
+
+    code = "no_files"
+
+    def __init__(self) -> None:
+        super().__init__("This server takes no files.")
+
+
+class NoSuchFile(ChatError):
+    """No file of this number is on its way from or to this person."""
+
+    code = "no_such_file"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"There is no file {number} for you or from you; /files lists them.")
+
+
+class NoSuchTicket(ChatError):
+    """A ticket that is for nothing, or not any more, or not for this."""
+
+    code = "no_such_ticket"
+
+    def __init__(self) -> None:
+        super().__init__("This ticket is not good, or not any more; /get gives a fresh one.")
+
+
+class TransferBusy(ChatError):
+    """The same person sends or fetches the same file already."""
+
+    code = "transfer_busy"
+
+    def __init__(self) -> None:
+        super().__init__("That is under way already, in another connection.")
+
+
+class WrongOffset(ChatError):
+    """An upload or a download that would begin where it can't; ``offset`` is where it can."""
+
+    code = "wrong_offset"
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        super().__init__(f"The server has {plural(offset, 'byte')} of it: go on from there.")
+
+
+class WrongSize(ChatError):
+    """Another size than the one that was announced."""
+
+    code = "wrong_size"
+
+
+class Incomplete(ChatError):
+    """A file of which the server doesn't have everything yet."""
+
+    code = "incomplete"
+
+
+class TooLarge(ChatError):
+    """A file, or somebody's files together, above a limit."""
+
+    code = "too_large"
+
+
+class TooSlow(ChatError):
+    """A transfer that hardly moves."""
+
+    code = "too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("That was too slow; the same ticket goes on from here.")
+
+
+class TooLate(ChatError):
+    """A connection of which nobody says in time what it is for."""
+
+    code = "too_late"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Nothing was asked for within {plural(seconds, 'second')}.")
+
+
+class NoSpace(ChatError):
+    """The server has no room for files."""
+
+    code = "no_space"
+
+    def __init__(self) -> None:
+        super().__init__("The server has no room for that file now.")
+
+
+class Unwanted(ChatError):
+    """A file that the server's scanner refuses."""
+
+    code = "unwanted"
+
+
 class BadConfiguration(ChatError):
     """A configuration with mistakes, or one that can't be applied; the old one stays in force."""
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from chatd.domain.filenames import FileName
 from chatd.domain.names import ChannelName, Key, Name, RoomName
 from chatd.domain.text import Text
 
@@ -274,6 +275,44 @@ class Recalled:
     at: float
 
 
+class Way(Enum):
+    """What a ticket is for: to send a file, or to fetch it."""
+
+    PUT = "put"
+    GET = "get"
+
+
+@attrs.frozen
+class Place:
+    """Where files are taken and given: a port, with TLS or without."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+@attrs.frozen
+class TicketGiven:
+    """Somebody may send or fetch a file with this ticket, for so many seconds.
+
+    ``other`` is whom it goes to or comes from, ``path`` what the file is called on the disk of
+    whoever sends it, and ``done`` how many bytes are here, or there, already.
+    """
+
+    way: Way
+    number: int
+    ticket: str
+    name: FileName
+    path: str
+    size: int | None
+    sha256: str
+    other: str
+    done: int
+    places: tuple[Place, ...]
+    seconds: int
+    at: float
+
+
 @attrs.frozen
 class Told:
     """An answer from the server in plain sentences."""
@@ -321,6 +360,7 @@ Event = (
     | MessageSent
     | ChannelsListed
     | Recalled
+    | TicketGiven
     | Told
     | Refused
     | Farewell

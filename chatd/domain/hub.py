@@ -82,6 +82,7 @@ from chatd.domain.rules import Rules
 from chatd.domain.sanctions import Sanctions
 from chatd.domain.shutdown import Shutdown
 from chatd.domain.text import Text
+from chatd.domain.transfers import Files
 from chatd.domain.watching import Watch
 
 _READ_AGAIN_SECONDS: Final = 1.0
@@ -92,8 +93,8 @@ class Hub:
     """One node's chat.
 
     ``incident`` logs the exception being handled and returns its number; ``wait`` fires after so
-    many seconds; ``log`` writes down what was seen. The journal and the server are set once, right
-    after construction, as they need the hub themselves.
+    many seconds; ``log`` writes down what was seen. The journal, the server and the files are set
+    once, right after construction, as they need the hub themselves.
     """
 
     clock: Clock
@@ -117,6 +118,7 @@ class Hub:
     server: Server = attrs.field(init=False)
     sanctions: Sanctions = attrs.field(init=False)
     shutdown: Shutdown = attrs.field(init=False)
+    files: Files = attrs.field(init=False)
     members: Members | None = None
     everyone: Audience = attrs.field(factory=Audience)
     counts: Counts = attrs.field(factory=Counts)
@@ -241,6 +243,7 @@ class Hub:
             holder = await self.roster.find(name)
             if holder is not None and key_of(name) not in members:
                 await holder.end("You are not a member of this server any more. Goodbye.")
+        self.files.look_again()
         self.groups.keep_only(members)
 
     async def keep_members(
@@ -261,6 +264,7 @@ class Hub:
         because = f": {ban.reason}" if ban.reason else "."
         for holder in hit:
             await holder.end(f"You have been banned from this server{because}")
+        self.files.look_again()
         return len(hit)
 
     # Asked for when the configuration has changed.
@@ -373,6 +377,8 @@ class Hub:
         elif isinstance(event, Left | WentAfk) and link is not None:
             for hearer in self.mail.hearers(link):
                 room.audience.discard(hearer)
+        if isinstance(event, Left) and isinstance(room, Group):
+            self.files.look_again()
         room.audience.gather(event)
         if isinstance(event, Muted) and link is not None:
             room.audience.skip(link)

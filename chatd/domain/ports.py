@@ -4,7 +4,7 @@ The rule: nothing here names a library. The door, the journal and the store fit 
 having the methods; Twisted's ``IReactorTime`` and ``task.Clock`` fit :class:`Clock` as they are.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -18,10 +18,12 @@ from chatd.domain.records import (
     Ban,
     Blocks,
     Mute,
+    Offer,
     ReadUpTo,
     Record,
     Role,
     StoredGroup,
+    Transfer,
     Tries,
 )
 
@@ -101,6 +103,10 @@ class Link(Hearer, Protocol):
     def busy(self) -> bool:
         """Whether the client has yet to take what it was sent."""
 
+    @property
+    def host(self) -> str:
+        """The server's address that the client is connected to; empty for a unix socket."""
+
     def tell(self, event: Event) -> None:
         """Send an event that is meant for this client only."""
 
@@ -159,6 +165,10 @@ class Holder(Protocol):
     @property
     def address(self) -> str:
         """Where the client is; empty for a unix socket's."""
+
+    @property
+    def host(self) -> str:
+        """Where the client reached the server; empty for a unix socket."""
 
     @property
     def blocks(self) -> Blocks:
@@ -299,6 +309,21 @@ class Store(Protocol):
     def accounts_like(self, containing: str, most: int) -> Awaitable[tuple[Sequence[Account], int]]:
         """Accounts by name, whose key has this in it: the first ones, and how many there are."""
 
+    def add_transfer(self, transfer: Transfer, offers: Sequence[Offer]) -> Awaitable[Transfer]:
+        """Store a new transfer with its offers, and return it with its id."""
+
+    def set_transfer(self, transfer: Transfer) -> Awaitable[None]:
+        """Store what has changed of a transfer."""
+
+    def set_offer(self, transfer: int, offer: Offer) -> Awaitable[None]:
+        """Store what has changed of an offer."""
+
+    def remove_offer(self, transfer: int, key: Key) -> Awaitable[None]:
+        """Forget an offer."""
+
+    def remove_transfer(self, transfer: int) -> Awaitable[None]:
+        """Forget a transfer and its offers."""
+
     def save_ban(self, ban: Ban) -> Awaitable[None]:
         """Store a ban over the one of the same target."""
 
@@ -339,6 +364,22 @@ class Server(Protocol):
 
     def stop(self) -> None:
         """Store everything, say goodbye to everyone and end."""
+
+
+class Spool(Protocol):
+    """Where the bytes of files are kept, under names of the server's own."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """What is there, and how many bytes each; for use at the start."""
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Remove everything else; for use at the start."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file soon; one that isn't there is removed already."""
+
+    def free(self) -> int:
+        """How many bytes the disk has left."""
 
 
 class Members(Protocol):

@@ -8,6 +8,7 @@ from enum import Enum, IntEnum
 import attrs
 
 from chatd.domain.events import Said
+from chatd.domain.filenames import FileName
 from chatd.domain.names import ChannelName, GroupName, Key, Name, RoomName
 
 
@@ -167,6 +168,41 @@ class Act:
     arguments: str
     reason: str
     result: str
+
+
+@attrs.frozen
+class Transfer:
+    """A file on its way. ``spool`` is its name on the disk, ``name`` what people call it.
+
+    ``to`` is what people call the recipients together, ``room`` the group that they must be members
+    of. ``size`` is in bytes, None where it is not known yet; ``sha256`` is empty until the server
+    has all of it. ``ticket`` is the hash of the sender's ticket, empty where there is none.
+    """
+
+    id: int
+    spool: str
+    sender: Key
+    sender_name: Name
+    to: str
+    room: RoomName | None
+    name: FileName
+    size: int | None
+    sha256: str
+    created: float
+    expires: float
+    ticket: str
+    ticket_expires: float
+
+
+@attrs.frozen
+class Offer:
+    """A file for one recipient, who has the bytes before ``upto``; ``ticket`` is a hash."""
+
+    key: Key
+    name: Name
+    ticket: str = ""
+    ticket_expires: float = 0.0
+    upto: int = 0
 
 
 @attrs.frozen

@@ -174,6 +174,11 @@ class Session:
         return self._name is not None
 
     @property
+    def host(self) -> str:
+        """Where the client reached the server; empty for a unix socket."""
+        return self.link.host
+
+    @property
     def _shown(self) -> str:
         """Who it is, for operators: the name, or the address of somebody who has none yet."""
         return self._name or self.address or "somebody here"
@@ -326,6 +331,7 @@ class Session:
         rooms = [group.room for group in self.hub.groups.of(account.key).values()]
         self._reader = Reader(account.key, self.link, self._heard_from)
         self.hub.mail.begin(self._reader, rooms)
+        self.hub.spawn(self.hub.files.welcome(self))
 
     async def enter(self, channel: Channel) -> None:
         """Go from the lobby into a channel, or into its queue."""

@@ -15,6 +15,8 @@ Text = NewType("Text", str)
 
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
+_KIB: Final = 1024
+_SIZES: Final = ("KiB", "MiB", "GiB", "TiB")
 _TAB: Final = "    "
 _JOINERS: Final = frozenset("\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
 _HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -61,6 +63,16 @@ def erase(text: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """``1 line``, ``2 lines``: a count with its noun."""
     return f"{count} {one}" if count == 1 else f"{count} {many or one + 's'}"
+
+
+def size_of(count: int) -> str:
+    """``1536`` as ``1.5 KiB``: a number of bytes in a unit that people can read."""
+    if count < _KIB:
+        return plural(count, "byte")
+    size, unit = float(count), 0
+    while size >= _KIB and unit < len(_SIZES):
+        size, unit = size / _KIB, unit + 1
+    return f"{size:.1f} {_SIZES[unit - 1]}"
 
 
 def spell(seconds: float) -> str:

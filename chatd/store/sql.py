@@ -24,13 +24,15 @@ from chatd.domain.records import (
     Ban,
     Blocks,
     Mute,
+    Offer,
     ReadUpTo,
     Record,
     Role,
     StoredGroup,
+    Transfer,
     Tries,
 )
-from chatd.store import reading, sanctions, tables
+from chatd.store import reading, sanctions, tables, transfers
 from chatd.store.files import Database, StoreError
 from chatd.store.records import store
 from chatd.store.removal import remove_inbox
@@ -230,6 +232,33 @@ class SqlStore:
     def set_mail(self, account: Account, mail: str | None) -> Deferred[None]:
         """Store another mail address; fails with BadMail where another account has it."""
         return self._set(account, BadMail("That address belongs to another account."), mail=mail)
+
+    # Files.
+
+    def transfers(self) -> Sequence[tuple[Transfer, tuple[Offer, ...]]]:
+        """All transfers with their offers; blocks, for use at the start."""
+        with self._database.readers.connect() as connection:
+            return transfers.transfers(connection)
+
+    def add_transfer(self, transfer: Transfer, offers: Sequence[Offer]) -> Deferred[Transfer]:
+        """Store a new transfer with its offers; fires with it and its id."""
+        return self._write(lambda connection: transfers.add(connection, transfer, offers))
+
+    def set_transfer(self, transfer: Transfer) -> Deferred[None]:
+        """Store what has changed of a transfer."""
+        return self._write(lambda connection: transfers.change(connection, transfer))
+
+    def set_offer(self, transfer: int, offer: Offer) -> Deferred[None]:
+        """Store what has changed of an offer."""
+        return self._write(lambda connection: transfers.change_offer(connection, transfer, offer))
+
+    def remove_offer(self, transfer: int, key: Key) -> Deferred[None]:
+        """Forget an offer."""
+        return self._write(lambda connection: transfers.remove_offer(connection, transfer, key))
+
+    def remove_transfer(self, transfer: int) -> Deferred[None]:
+        """Forget a transfer and its offers."""
+        return self._write(lambda connection: transfers.remove(connection, transfer))
 
     # Bans and mutes.
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The migration that makes this schema; a test compares it with the scripts."""
 
 metadata: Final = sa.MetaData()
@@ -92,6 +92,38 @@ mute: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 """``channel`` is its name as configured, ``account`` the key of an account or a guest."""
+
+transfer: Final = sa.Table(
+    "transfer",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("spool", sa.String, nullable=False),
+    sa.Column("sender", sa.String, nullable=False),
+    sa.Column("sender_name", sa.String, nullable=False),
+    sa.Column("to", sa.String, nullable=False),
+    sa.Column("room", sa.String),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("size", sa.Integer),
+    sa.Column("sha256", sa.String, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("expires", sa.Float, nullable=False),
+    sa.Column("ticket", sa.String, nullable=False),
+    sa.Column("ticket_expires", sa.Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""A file on its way. A number is never given twice: people type it."""
+
+offer: Final = sa.Table(
+    "offer",
+    metadata,
+    sa.Column("transfer", sa.Integer, sa.ForeignKey("transfer.id"), primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("ticket", sa.String, nullable=False),
+    sa.Column("ticket_expires", sa.Float, nullable=False),
+    sa.Column("upto", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 tries: Final = sa.Table(
     "tries",

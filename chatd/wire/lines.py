@@ -36,10 +36,12 @@ from chatd.domain.events import (
     Recalled,
     Refused,
     Said,
+    TicketGiven,
     Told,
     Tuned,
     Untuned,
     Watched,
+    Way,
     Welcomed,
     WentAfk,
     Whispered,
@@ -47,7 +49,8 @@ from chatd.domain.events import (
 )
 from chatd.domain.names import GROUP, INBOX, SERVER, RoomName
 from chatd.domain.ports import Line, Mark, Request
-from chatd.domain.text import plural
+from chatd.domain.text import plural, size_of, spell
+from chatd.wire.shell import shell_lines
 from chatd.wire.telnet import TelnetFilter
 
 END: Final = "\r\n"
@@ -120,6 +123,8 @@ class LineFormat:
                     at,
                     f"You are in the waiting queue and there are {ahead} user(s) ahead of you.",
                 )
+            case TicketGiven():
+                return self._ticket(event)
             case Told(lines, at):
                 return self._server(at, *lines)
             case Refused(_, text, at) | Farewell(text, at):
@@ -145,6 +150,18 @@ class LineFormat:
                 return []  # for the hub alone
             case _:
                 assert_never(event)
+
+    def _ticket(self, given: TicketGiven) -> list[str]:
+        """What a file's sender, or its recipient, can paste into a shell of his own."""
+        long = "" if given.size is None else f" ({size_of(given.size)})"
+        what = f"file {given.number}, {given.name}{long}"
+        within = f"within {spell(given.seconds)} paste one of these into a shell"
+        if given.way is Way.PUT:
+            head = self._server(given.at, f"To send {what}, to {given.other}, {within}:")
+        else:
+            text = f"{given.other} has sent you {what}, sha256 {given.sha256}."
+            head = self._server(given.at, text, f"To fetch it, {within}:")
+        return head + [f"    {line}" for line in shell_lines(given)]
 
     @staticmethod
     def _said(said: Said, stamp: str) -> str:

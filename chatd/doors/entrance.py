@@ -16,7 +16,13 @@ from typing import Any, Final
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IProtocolNegotiationFactory,
+)
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -27,7 +33,7 @@ from chatd.doors.reception import ListenError
 _BACKLOG: Final = 1024  # the kernel takes fewer where net.core.somaxconn says so
 
 
-@implementer(IProtocolFactory)
+@implementer(IProtocolFactory, IProtocolNegotiationFactory)
 @attrs.define(eq=False)
 class Switch:
     """Stands where a factory is wanted, and can lead to another one at any time."""
@@ -45,6 +51,11 @@ class Switch:
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """A connection from ``addr``."""
         return self._to.buildProtocol(addr)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What a client may ask for within TLS (ALPN); without it, one that asks is not let in."""
+        asked = IProtocolNegotiationFactory(self._to, None)
+        return [] if asked is None else list(asked.acceptableProtocols())
 
     def doStart(self) -> None:
         """A port has been opened."""

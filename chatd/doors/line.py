@@ -5,6 +5,7 @@ the session's.
 """
 
 import socket
+import sys
 from typing import Any, Final
 
 import attrs
@@ -73,6 +74,7 @@ class LineProtocol(Protocol):
         "_format",
         "_framer",
         "_heard",
+        "_host",
         "_outbox",
         "_over",
         "_paused",
@@ -116,6 +118,8 @@ class LineProtocol(Protocol):
             self._cut = hub.clock.callLater(LINGER, self.transport.abortConnection)
             return
         tune(self.transport)
+        # Kept, as a connection that is gone can't be asked; one string for all who come to it.
+        self._host = sys.intern(getattr(self.transport.getHost(), "host", ""))
         self._outbox = Outbox(
             self.transport, self._reception.backlog_bytes, hub.clock.seconds, self._overflown
         )
@@ -175,6 +179,11 @@ class LineProtocol(Protocol):
     def busy(self) -> bool:
         """Whether the client has yet to take what it was sent."""
         return self._outbox.busy
+
+    @property
+    def host(self) -> str:
+        """The server's address that the client is connected to; empty for a unix socket."""
+        return self._host
 
     def close(self) -> None:
         """Send what is pending, then close."""

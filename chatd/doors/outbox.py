@@ -130,7 +130,13 @@ def _send(transport: Any, data: bytes) -> bytes:
     Allowed only where nothing waits in the transport, or it would overtake that. An error is left
     to ``transport.write``, whose reactor finds it out in the usual way.
     """
-    if transport._tempDataBuffer or len(transport.dataBuffer) > transport.offset:
+    if unsent(transport):
         return data
     sent = transport.writeSomeData(data)
     return data[sent:] if isinstance(sent, int) else data
+
+
+def unsent(transport: Any) -> int:
+    """How many bytes wait in a socket's own transport, which the kernel has not taken yet."""
+    waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    return waiting

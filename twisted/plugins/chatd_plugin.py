@@ -7,4 +7,5 @@ from chatd.doors import Door
 chatd = ServiceMaker("chatd", "chatd.service", "A chat server for telnet and nc.", "chatd")
 
 line = Door("line", "chatd.doors.line")
+files = Door("files", "chatd.doors.files")
 manhole = Door("manhole", "chatd.doors.manhole", "ssh")

@@ -6,7 +6,7 @@ The layers, each importing only those below it (import-linter checks this)::
     server, process                wires everything; what there is one of in a process
     rehash, pruning, stats         another configuration, less of the past, what is counted
     doors | auth | members         ways in, passwords, the file of a closed server's people
-    journal | store                the order of events, what lasts
+    journal | store | spool | scan the order of events, what lasts; files, and who looks at them
     wire | commands                bytes to requests and events to bytes; what people can type
     configfile, changes, config    one TOML file, checked whole; how two of them differ
     domain                         names, events, rooms, sessions, the hub

@@ -40,6 +40,7 @@ def differences(old: Config, new: Config, moved: Mapping[Key, int]) -> tuple[str
         *_settings("", old, new, later=("state",)),
         *_settings("accounts.", old.accounts, new.accounts),
         *_settings("store.", old.store, new.store, later=("url",)),
+        *_settings("files.", old.files, new.files),
         *_settings("log.", old.log, new.log, later=("format", "file")),
         *_channels(old.channels, new.channels, moved),
         *_doors(old.doors, new.doors),

@@ -5,6 +5,8 @@ and a line of help. The program trusts a :class:`Config` without looking again.
 """
 
 import difflib
+import re
+import shlex
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any, Final
@@ -19,6 +21,8 @@ Check = Callable[[Any], str | None]
 
 TLS: Final = frozenset({"ssl", "tls"})  # endpoints that have a certificate
 ON_PORTS: Final = TLS | {"tcp", "tcp6"}  # endpoints that have an interface
+
+ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound
 
 
 def setting(default: Any, help_text: str, check: Check | None = None, example: Any = "") -> Any:
@@ -80,12 +84,27 @@ def _store_url(value: str) -> str | None:
     return f"is {as_toml(value)}, but must be sqlite:///FILE"
 
 
+def _command(value: str) -> str | None:
+    try:
+        shlex.split(value)
+    except ValueError as error:
+        return f"is no command: {error}"
+    return _printable(value)
+
+
 def _filled(value: str) -> str | None:
     return _printable(value) if value.strip() else "is empty"
 
 
 def _printable(value: str) -> str | None:
     return None if value.isprintable() else "has characters that can't be shown"
+
+
+def _host(value: str) -> str | None:
+    # People paste it into a shell.
+    if re.fullmatch(r"[\w.:-]*", value, re.ASCII):
+        return None
+    return f"is {as_toml(value)}, but must be a host name or an IP address"
 
 
 def _address(value: str) -> str | None:
@@ -167,6 +186,35 @@ class Log:
 
 
 @attrs.frozen
+class Files:
+    """What people send each other over the files port, and for how long; a limit of 0 is none."""
+
+    file_bytes: int = setting(4_294_967_296, "bytes of one file", at_least(0))
+    user_bytes: int = setting(
+        8_589_934_592, "bytes of all files that one account has on the way", at_least(0)
+    )
+    total_bytes: int = setting(34_359_738_368, "bytes of all files together", at_least(0))
+    spare_bytes: int = setting(
+        268_435_456, "bytes that files leave free on the disk, for everything else", at_least(0)
+    )
+    user_files: int = setting(20, "files that one account has on the way", at_least(0))
+    expire_hours: int = setting(72, "hours that a file waits to be fetched", at_least(1))
+    ticket_minutes: int = setting(60, "minutes in which a ticket is to be used", at_least(1))
+    scan: str = setting(
+        "",
+        "a command that looks at each file, as clamdscan --no-summary --fdpass: the file's path is"
+        " put behind it, and any status but 0 refuses the file",
+        _command,
+    )
+    host: str = setting(
+        "",
+        "the host name that people are told for the files port; if empty, the address at which"
+        " they have reached the chat",
+        _host,
+    )
+
+
+@attrs.frozen
 class Channel:
     """A room with its own port."""
 
@@ -242,13 +290,14 @@ class Config:
     )
     accounts: Accounts = attrs.field(factory=Accounts)
     store: Store = attrs.field(factory=Store)
+    files: Files = attrs.field(factory=Files)
     log: Log = attrs.field(factory=Log)
     channels: tuple[Channel, ...] = (
         Channel("general", ("tcp:5001",)),
         Channel("random", ("tcp:5002",)),
         Channel("help", ("tcp:5003",)),
     )
-    doors: tuple[Door, ...] = (Door("line", ("tcp:5000",)),)
+    doors: tuple[Door, ...] = (Door("line", ("tcp:5000",)), Door("files", ("tcp:5080",)))
     limits: Limits = attrs.field(factory=Limits)
 
     def endpoint(self, listen: str, settings: Any = None) -> str:

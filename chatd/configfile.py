@@ -13,12 +13,14 @@ from typing import Any, Final
 import attrs
 
 from chatd.config import (
+    ANYWHERE,
     ON_PORTS,
     Accounts,
     Channel,
     Check,
     Config,
     Door,
+    Files,
     Limits,
     Log,
     Store,
@@ -40,7 +42,6 @@ _WANTS: Final[dict[object, str]] = {
     str: "a string",
     tuple[str, ...]: "a string or a list of strings",
 }
-_ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound
 _HIGHEST_PORT: Final = 65_535
 _COLUMN: Final = 36  # where the sample's comments begin
 
@@ -93,8 +94,8 @@ def load(
 def sample(more: Mapping[str, type | str]) -> str:
     """The commented sample file: every setting with its default.
 
-    ``more`` has the kinds of doors that aren't in the defaults, which are shown as comments: each
-    with its settings class, or the reason why it can't be used here.
+    ``more`` has the kinds of doors besides the lobby's, each with its settings class, or the reason
+    why it can't be used here. Those that aren't in the defaults are shown as comments.
     """
     default = Config()
     out = [
@@ -104,16 +105,19 @@ def sample(more: Mapping[str, type | str]) -> str:
         "",
         *_sample_fields(default),
     ]
-    for title in ("accounts", "store", "log"):
+    for title in ("accounts", "store", "files", "log"):
         out += _sample_table(f"[{title}]", getattr(default, title))
     first, *others = default.channels
     out += _sample_table("[[channel]]", first)
     for channel in others:
         out += ["", "[[channel]]", *_sample_fields(channel, briefly=True)]
-    for door in default.doors:
-        out += _sample_table("[[door]]", door)
+    lobby, *doors = default.doors
+    out += _sample_table("[[door]]", lobby)
+    for door in doors:
+        out += _sample_door(door, more.get(door.kind, ""))
     for kind, settings in sorted(more.items()):
-        out += _sample_door(kind, settings)
+        if kind not in {door.kind for door in doors}:
+            out += _sample_other_door(kind, settings)
     out += _sample_table("[limits]", default.limits)
     return "\n".join(out) + "\n"
 
@@ -126,7 +130,13 @@ class _Reader:
     problems: list[Problem]
 
     def config(self, document: dict[str, Any], kinds: Kinds, check_endpoint: Check) -> Config:
-        tables = {"accounts": Accounts, "store": Store, "log": Log, "limits": Limits}
+        tables = {
+            "accounts": Accounts,
+            "store": Store,
+            "files": Files,
+            "log": Log,
+            "limits": Limits,
+        }
         arrays = ("channel", "door")
         rest = {k: v for k, v in document.items() if k not in tables and k not in arrays}
         given = self._fields((), rest, attrs.fields(Config), also=(*tables, *arrays))
@@ -277,7 +287,7 @@ def place_of(endpoint: str) -> tuple[int, str] | None:
 
 def collide(one: tuple[int, str], other: tuple[int, str]) -> bool:
     """Whether only one of two places can be listened on."""
-    return one == other or (one[0] == other[0] > 0 and bool(_ANYWHERE & {one[1], other[1]}))
+    return one == other or (one[0] == other[0] > 0 and bool(ANYWHERE & {one[1], other[1]}))
 
 
 def _typed(kind: object, raw: object) -> object:
@@ -324,7 +334,17 @@ def _sample_table(title: str, values: Any) -> Iterator[str]:
     yield from ("", f"# {doc.partition('.')[0]}.", title, *_sample_fields(values))
 
 
-def _sample_door(kind: str, settings: type | str) -> Iterator[str]:
+def _sample_door(door: Door, settings: type | str) -> Iterator[str]:
+    """A door of the defaults, with what its kind has to set."""
+    yield ""
+    if isinstance(settings, type):
+        yield f"# {str(settings.__doc__).partition('.')[0]}."
+    yield from ("[[door]]", *_sample_fields(door, briefly=True))
+    if isinstance(settings, type):
+        yield from _sample_fields(settings())
+
+
+def _sample_other_door(kind: str, settings: type | str) -> Iterator[str]:
     """A door as it could be, every line a comment."""
     if isinstance(settings, str):
         yield from ("", f"# A door of the kind {kind} can't be used here: {settings}.")

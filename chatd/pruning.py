@@ -55,6 +55,7 @@ class Pruning:
 
     async def _forget(self) -> None:
         config, store = self._config(), self._store
+        await self._hub.files.forget_over()
         await store.forget_sanctions(*self._hub.sanctions.forget_over())
         days, lines = config.store.keep_days, config.store.keep_lines
         before = self._reactor.seconds() - days * _DAY if days else 0.0

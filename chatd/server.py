@@ -8,9 +8,11 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
 
 from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -19,7 +21,8 @@ from chatd import __version__
 from chatd.audit import AuditFile
 from chatd.auth import Bcrypt, PortalPasswords
 from chatd.commands import TABLE
-from chatd.config import Config
+from chatd.config import ANYWHERE, Config
+from chatd.domain.events import Place
 from chatd.domain.hub import Hub
 from chatd.domain.limits import Gate, Lockout
 from chatd.domain.names import RESERVED, Key, Name, key_of, read_channel_name
@@ -28,6 +31,7 @@ from chatd.domain.rooms import Channel
 from chatd.domain.roster import MemoryRoster
 from chatd.domain.rules import Rules
 from chatd.domain.session import LINGER
+from chatd.domain.transfers import FileRules, Files
 from chatd.doors.openings import Openings, Way, ways_of
 from chatd.doors.reception import ListenError, Reception
 from chatd.journal import StoreJournal
@@ -35,6 +39,8 @@ from chatd.logs import LogError, LogFile, note
 from chatd.members import MembersFile
 from chatd.pruning import Pruning
 from chatd.rehash import Rehash
+from chatd.scan import Scanner
+from chatd.spool import DiskSpool, SpoolError
 from chatd.stats import stats_of
 from chatd.store.files import StoreError, open_database, state_directory
 from chatd.store.sql import SqlStore
@@ -44,6 +50,9 @@ _incidents = count(1)
 
 _MEMBERS_SECONDS: Final = 2
 _AUDIT: Final = "audit.jsonl"
+_FILES: Final = "files"
+_TICKET_BYTES: Final = 16
+_MAPPED: Final = "::ffff:"  # before an address of IPv4 that has come to a port of IPv6
 
 
 class ChatService(MultiService):
@@ -75,6 +84,8 @@ class ChatService(MultiService):
         self._bcrypt: Bcrypt
         self._lockout: Lockout
         self._gate: Gate
+        self._spool: DiskSpool
+        self._scanner: Scanner
         self._pruning: Pruning
         self._members: MembersFile | None = None
 
@@ -83,7 +94,7 @@ class ChatService(MultiService):
         try:
             self._open()
             MultiService.startService(self)
-        except (StoreError, ListenError, LogError) as error:
+        except (StoreError, SpoolError, ListenError, LogError) as error:
             _log.error("can't start: {why}", why=str(error))
             # twistd has put its log in the place of sys.stderr.
             print(f"chatd can't start: {error}", file=sys.__stderr__, flush=True)
@@ -114,6 +125,7 @@ class ChatService(MultiService):
             self._members.stop()
         self._lockout.stop()
         self._bcrypt.stop()
+        await self._spool.stop()
         self._store.stop()
         _log.info("chatd has stopped; everything that was accepted is stored")
 
@@ -163,6 +175,17 @@ class ChatService(MultiService):
             reactor, hub, store, spawn, kept, limits.journal_bytes
         )
         hub.groups.load(store.load_groups())
+        self._spool = DiskSpool.start(state / _FILES, reactor)
+        self._scanner = Scanner(config.files.scan, state / _FILES, reactor)
+        hub.files = Files(
+            hub,
+            file_rules_of(config),
+            self._spool,
+            partial(token_hex, _TICKET_BYTES),
+            self._file_places,
+            self._scanner.scan,
+        )
+        hub.files.load(store.transfers())
         self._pruning = Pruning(reactor, hub, store, lambda: self.config)
         if accounts.members:
             self._open_members(state / accounts.members)
@@ -182,6 +205,8 @@ class ChatService(MultiService):
         for opening in self.openings.ways:
             opening.reception.backlog_bytes = limits.backlog_bytes
         self.hub.go_by(rules_of(config))
+        self.hub.files.rules = file_rules_of(config)
+        self._scanner.command = config.files.scan
         self.journal.most = limits.journal_bytes
         self.hub.drained()  # whoever waits for the journal to have room looks again
         before, self.config = self.config, config
@@ -211,9 +236,24 @@ class ChatService(MultiService):
             self.hub.rules.reserved,
         )
 
+    def _file_places(self, host: str) -> tuple[Place, ...]:
+        """Where files are taken, for somebody who has reached the chat at this address."""
+        places = []
+        host = host.removeprefix(_MAPPED)
+        for opening in self.openings.ways:
+            for entrance in opening.entrances if opening.way.kind == "files" else ():
+                address = entrance.address
+                if isinstance(address, IPv4Address | IPv6Address):
+                    here = host or "localhost" if address.host in ANYWHERE else address.host
+                    named = self.config.files.host or here
+                    places.append(Place(named, address.port, entrance.has_certificate))
+        return tuple(places)
+
     def _reception(self, way: Way) -> Reception:
         backlog = self.config.limits.backlog_bytes
-        return Reception(self.hub, self._gate, way.kind, backlog, way.channel, self._state)
+        made = Reception(self.hub, self._gate, way.kind, backlog, way.channel, self._state)
+        made.spool = self._spool
+        return made
 
     def _ready(self) -> None:
         self.openings.announce(self.openings.entrances())
@@ -262,6 +302,20 @@ def rules_of(config: Config) -> Rules:
         waiting_requests=limits.waiting_requests,
         history_lines=limits.history_lines,
         history_reads=limits.history_reads,
+    )
+
+
+def file_rules_of(config: Config) -> FileRules:
+    """What a configuration says of files."""
+    files = config.files
+    return FileRules(
+        file_bytes=files.file_bytes,
+        user_bytes=files.user_bytes,
+        total_bytes=files.total_bytes,
+        spare_bytes=files.spare_bytes,
+        user_files=files.user_files,
+        expire_seconds=files.expire_hours * 3600,
+        ticket_seconds=files.ticket_minutes * 60,
     )
 
 

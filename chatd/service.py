@@ -99,9 +99,9 @@ def read_config(file: str | None, host: str | None, check: Check = check_endpoin
 
 
 def further_doors(doors: Mapping[str, IDoor]) -> dict[str, type | str]:
-    """Every kind of door that isn't in the defaults: its settings class, or why it can't be had."""
+    """Every kind of door besides the lobby's: its settings class, or why it can't be had."""
     found: dict[str, type | str] = {}
-    for kind in doors.keys() - {door.kind for door in Config().doors}:
+    for kind in doors.keys() - {Config().doors[0].kind}:
         try:
             found[kind] = _settings_class(doors[kind])
         except ImportError as error:

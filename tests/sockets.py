@@ -46,6 +46,12 @@ class Client(Protocol):
         self._received = b""
         self._wake: Deferred[None] = Deferred()
         self.closed = False
+        self.reason = connectionDone
+
+    @property
+    def received(self) -> bytes:
+        """What has come, and was not taken yet."""
+        return self._received
 
     async def until(self, *marks: str) -> str:
         """What comes up to the end of the first of these marks, once the others before came too."""
@@ -88,7 +94,7 @@ class Client(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
-        self.closed = True
+        self.closed, self.reason = True, reason
         self._woken()
 
     async def _more(self) -> None:
@@ -184,7 +190,8 @@ class Servers:
     async def finish(self) -> None:
         """Close everything; nothing may be left in the reactor."""
         for client in self.clients:
-            client.transport.abortConnection()
+            if not client.closed:
+                client.transport.abortConnection()
         await eventually(lambda: all(client.closed for client in self.clients))
         for service in list(self.running):
             await self.stop(service)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatd.changes import differences, in_force
-from chatd.config import Accounts, Channel, Config, Door, Limits, Log, Store, setting
+from chatd.config import Accounts, Channel, Config, Door, Files, Limits, Log, Store, setting
 from chatd.domain.names import Key
 
 GENERAL, RANDOM, WORK = (
@@ -40,12 +40,15 @@ def test_settings() -> None:
         name="other",
         accounts=Accounts(guests=True, operators=("alice", "bob")),
         store=Store(keep_days=30),
+        files=Files(user_files=5, scan="true"),
         limits=Limits(burst=100, lines_per_second=0.5),
     ) == [
         'name: "chatd", now "other"',
         "accounts.guests: false, now true",
         'accounts.operators: [], now ["alice", "bob"]',
         "store.keep_days: 365, now 30",
+        "files.user_files: 20, now 5",
+        'files.scan: "", now "true"',
         "limits.lines_per_second: 10, now 0.5",
         "limits.burst: 50, now 100",
     ]

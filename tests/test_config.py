@@ -6,7 +6,18 @@ from typing import ClassVar
 import attrs
 import pytest
 
-from chatd.config import Accounts, Channel, Config, Door, Limits, Log, Store, at_least, setting
+from chatd.config import (
+    Accounts,
+    Channel,
+    Config,
+    Door,
+    Files,
+    Limits,
+    Log,
+    Store,
+    at_least,
+    setting,
+)
 from chatd.configfile import ConfigError, load, sample
 
 
@@ -35,7 +46,7 @@ def unavailable() -> type:
     raise ImportError("No module named 'harp'")
 
 
-KINDS = {"line": lambda: Plain, "tuned": lambda: Tuned, "harp": unavailable}
+KINDS = {"line": lambda: Plain, "files": lambda: Plain, "tuned": lambda: Tuned, "harp": unavailable}
 
 
 def read(text: str, host: str | None = None) -> Config:
@@ -51,7 +62,7 @@ def mistakes(text: str, host: str | None = None) -> list[str]:
 
 
 def test_nothing_configured() -> None:
-    """An empty file is the defaults: three channels and a lobby, on loopback."""
+    """An empty file is the defaults: three channels, a lobby and files, on loopback."""
     config = read("")
     assert config == Config()
     assert [(c.name, c.listen) for c in config.channels] == [
@@ -59,7 +70,7 @@ def test_nothing_configured() -> None:
         ("random", ("tcp:5002",)),
         ("help", ("tcp:5003",)),
     ]
-    assert config.doors == (Door("line", ("tcp:5000",)),)
+    assert config.doors == (Door("line", ("tcp:5000",)), Door("files", ("tcp:5080",)))
     assert config.endpoint("tcp:5001") == "tcp:5001:interface=127.0.0.1"
 
 
@@ -89,6 +100,17 @@ def test_everything_configured() -> None:
         url = "sqlite:////srv/talk.db"
         keep_days = 7
         keep_lines = 100
+
+        [files]
+        file_bytes = 1
+        user_bytes = 2
+        total_bytes = 3
+        spare_bytes = 4
+        user_files = 5
+        expire_hours = 6
+        ticket_minutes = 7
+        scan = "clamdscan --no-summary"
+        host = "files.example.org"
 
         [log]
         format = "json"
@@ -140,6 +162,7 @@ def test_everything_configured() -> None:
             lockout_seconds=120,
         ),
         store=Store("sqlite:////srv/talk.db", 7, 100),
+        files=Files(1, 2, 3, 4, 5, 6, 7, "clamdscan --no-summary", "files.example.org"),
         log=Log("json", "chatd.log"),
         channels=(Channel("work", ("tcp:6001", "unix:/run/work"), 5, 0, False),),
         doors=(Door("tuned", ("tcp:6000",), Tuned(3)),),
@@ -150,8 +173,20 @@ def test_everything_configured() -> None:
 def test_sample_is_the_defaults() -> None:
     """The sample file shows every default as it is: loading it changes nothing."""
     assert read(sample({"tuned": Tuned, "harp": "no strings"})) == attrs.evolve(
-        Config(), doors=(Door("line", ("tcp:5000",), Plain()),)
+        Config(),
+        doors=(Door("line", ("tcp:5000",), Plain()), Door("files", ("tcp:5080",), Plain())),
     )
+
+
+def test_sample_of_the_files_door() -> None:
+    """A door of the defaults is shown with the settings of its kind, where they are known."""
+    shown = sample({"files": Tuned})
+    assert (
+        "\n# A door with a setting of its own.\n"
+        '[[door]]\nkind = "files"\nlisten = "tcp:5080"\n'
+        "tempo = 1                            # how fast\n"
+    ) in shown
+    assert read(shown.replace("\ntempo = 1 ", "\n# ")) == read(sample({}))
 
 
 def test_sample_of_other_doors() -> None:
@@ -319,6 +354,30 @@ def test_same_unix_socket(one: str, other: str) -> None:
             ["chatd.toml:2: accounts.members: has characters that can't be shown"],
         ),
         (
+            "[files]\nfile_bytes = -1\nuser_files = -1\nexpire_hours = 0\nticket_minutes = 0",
+            [
+                "chatd.toml:2: files.file_bytes: is -1, but must be at least 0",
+                "chatd.toml:3: files.user_files: is -1, but must be at least 0",
+                "chatd.toml:4: files.expire_hours: is 0, but must be at least 1",
+                "chatd.toml:5: files.ticket_minutes: is 0, but must be at least 1",
+            ],
+        ),
+        (
+            '[files]\nscan = "clamdscan \'x"',
+            ["chatd.toml:2: files.scan: is no command: No closing quotation"],
+        ),
+        (
+            '[files]\nscan = "a\\tb"',
+            ["chatd.toml:2: files.scan: has characters that can't be shown"],
+        ),
+        (
+            '[files]\nhost = "example.org; reboot"',
+            [
+                'chatd.toml:2: files.host: is "example.org; reboot", but must be a host name or '
+                "an IP address"
+            ],
+        ),
+        (
             '[accounts]\nmembers = ["a", "b"]',
             ['chatd.toml:2: accounts.members: must be a string, not ["a", "b"]'],
         ),
@@ -409,13 +468,13 @@ def test_same_unix_socket(one: str, other: str) -> None:
         (
             '[[door]]\nkind = "lien"\nlisten = "tcp:1"',
             [
-                'chatd.toml:2: door.0.kind: is "lien", but must be one of harp, line, tuned '
+                'chatd.toml:2: door.0.kind: is "lien", but must be one of files, harp, line, tuned '
                 '(did you mean "line"?)'
             ],
         ),
         (
             '[[door]]\nkind = 7\nlisten = "tcp:1"',
-            ["chatd.toml:2: door.0.kind: is 7, but must be one of harp, line, tuned"],
+            ["chatd.toml:2: door.0.kind: is 7, but must be one of files, harp, line, tuned"],
         ),
         (
             '[[door]]\nkind = "harp"\nlisten = "tcp:1"',
@@ -467,7 +526,7 @@ def test_all_mistakes_at_once() -> None:
         'chatd.toml:11: channel.1.name: is "General", the name of another channel',
         'chatd.toml:12: channel.1.listen: "tcp:5001": "tcp:5001" listens there already',
         "chatd.toml:14: door.0.listen: is missing",
-        'chatd.toml:15: door.0.kind: is "lin", but must be one of harp, line, tuned '
+        'chatd.toml:15: door.0.kind: is "lin", but must be one of files, harp, line, tuned '
         '(did you mean "line"?)',
     ]
 

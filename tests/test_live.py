@@ -145,23 +145,30 @@ def test_stop(start: Start, tmp_path: Path) -> None:
         ),
         ('state = "/dev/null"\n', "chatd can't start: /dev/null: File exists\n"),
         (
+            # What is no directory stands where files are to be kept.
+            'state = "{taken}"\n[[door]]\nkind = "line"\nlisten = "tcp:0"',
+            "chatd can't start: {taken}/files: File exists\n",
+        ),
+        (
             '[[door]]\nkind = "line"\nlisten = "tpc:1"',
             "{file}:3: door.0.listen: \"tpc:1\": no endpoint: Unknown endpoint type: 'tpc'\n",
         ),
         (
             '[[door]]\nkind = "lime"\nlisten = "tcp:1"',
-            '{file}:2: door.0.kind: is "lime", but must be one of line, manhole '
+            '{file}:2: door.0.kind: is "lime", but must be one of files, line, manhole '
             '(did you mean "line"?)\n',
         ),
     ],
 )
 def test_no_start(text: str, told: str, tmp_path: Path, twistd: Twistd) -> None:
     """What keeps it from starting is told in one line, and ends it with status 1."""
-    file = tmp_path / "chatd.toml"
+    file, other = tmp_path / "chatd.toml", tmp_path / "taken"
+    other.mkdir()
+    (other / "files").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        file.write_text(text.format(port=port, state=tmp_path / "state"))
+        file.write_text(text.format(port=port, state=tmp_path / "state", taken=other))
         process = twistd("-c", str(file))
         out, err = process.communicate(timeout=PATIENCE)
-    assert (err, process.returncode) == (told.format(port=port, file=file), 1)
+    assert (err, process.returncode) == (told.format(port=port, file=file, taken=other), 1)
     assert "Traceback" not in out

@@ -161,7 +161,7 @@ def test_check_of_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert out == ""
     told = err.splitlines()
     assert told[:3] == [
-        f'{file}:2: door.0.kind: is "lien", but must be one of line, manhole '
+        f'{file}:2: door.0.kind: is "lien", but must be one of files, line, manhole '
         '(did you mean "line"?)',
         f"{file}:6: door.1.listen: \"tpc:5000\": no endpoint: Unknown endpoint type: 'tpc'",
         f'{file}:6: door.1.listen: "tcp:x": no endpoint: '
